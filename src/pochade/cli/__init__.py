@@ -1,0 +1,85 @@
+"""The command line: every command is one file here, loaded only when it is named.
+
+Progress goes to stderr and results to stdout. Exit codes: 0 done, 1 finding, 2 wrong usage, 3 bad input, 4 stopped,
+5 no memory or disk left.
+"""
+
+import signal
+import sys
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from pochade import __version__
+from pochade.cli.failures import STOPPED, Failure, failure_of
+from pochade.errors import PochadeError
+
+COMMANDS = ("txt2img", "redo", "info", "inspect")
+
+
+class Commands(TyperGroup):
+    """The commands by name. Each one's module holds a typer app of its own under the name `app`."""
+
+    def __init__(self, **settings: Any) -> None:
+        names: dict[str, Any] = dict.fromkeys(COMMANDS)  # enough to suggest the nearest one
+        super().__init__(**settings | {"commands": names})
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The commands in the order in which the help shows them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Load one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = typer.main.get_command(import_module(f"pochade.cli.{cmd_name}").app)
+        command.name = cmd_name
+        return command
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; what Pochade can explain ends in one sentence and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except (PochadeError, KeyboardInterrupt, MemoryError, OSError, RuntimeError) as error:
+            failure = failure_of(error)
+            if failure is None or ctx.params.get("traceback"):
+                raise
+            _report(failure)
+            raise typer.Exit(failure.code) from error
+
+
+def _report(failure: Failure) -> None:
+    typer.echo(failure.sentence, err=True)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"pochade {__version__}")
+        raise typer.Exit
+
+
+app = typer.Typer(cls=Commands, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def pochade(
+    traceback: Annotated[
+        bool, typer.Option("--traceback", envvar="POCHADE_TRACEBACK", help="Show where an error arose.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Draw with Stable Diffusion, look into model files and train, all of it offline."""
+
+
+def main() -> None:
+    """Run the command line; a request to terminate ends it as cleanly as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        app()
+    except KeyboardInterrupt:
+        _report(STOPPED)
+        sys.exit(STOPPED.code)

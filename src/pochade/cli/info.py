@@ -1,0 +1,44 @@
+"""`pochade info`: how a picture was made."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pochade.cli.common import Json
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog="Example: pochade info house.png")
+def info(
+    image: Annotated[Path, typer.Argument(help="PNG, JPEG or WEBP file.", metavar="IMAGE")], as_json: Json = False
+) -> None:
+    """Show how a picture was made: prompt, seed, model and all other parameters, if it carries them."""
+    from pochade.generation.picture import read_metadata  # deferred: the help needs no image library
+
+    metadata = read_metadata(image)
+    if as_json:
+        typer.echo(json.dumps(_report(metadata), indent=2, ensure_ascii=False))
+        return
+    width, height = metadata.size
+    kind = "drawn by Pochade, can be redone" if metadata.record else "not drawn by Pochade"
+    typer.echo(f"{image}: {metadata.format}, {width}x{height}, {kind}", err=True)
+    typer.echo(metadata.infotext or "It carries no parameters.", err=not metadata.infotext)
+
+
+def _report(metadata: Any) -> dict[str, Any]:
+    from pochade.generation.infotext import parse  # deferred with the rest
+
+    request = metadata.request
+    return {
+        "path": str(metadata.path),
+        "format": metadata.format,
+        "width": metadata.size[0],
+        "height": metadata.size[1],
+        "infotext": metadata.infotext,
+        "parameters": parse(metadata.infotext) if metadata.infotext else {},
+        "request": request.to_dict() if request else None,
+        "index": metadata.index,
+    }

@@ -1,0 +1,75 @@
+"""`pochade inspect`: what model files are, without loading them."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pochade.cli.common import Json
+
+app = typer.Typer(add_completion=False)
+
+_NATURE = ("family", "variant", "prediction", "algorithm", "rank", "alpha")
+_LISTS = ("components", "missing", "trigger_words")
+
+
+@app.command(epilog="Example: pochade inspect model.safetensors")
+def inspect(
+    paths: Annotated[list[Path], typer.Argument(help="Model files or folders.", metavar="PATH")],
+    as_json: Json = False,
+    hashes: Annotated[bool, typer.Option("--hash", help="Also compute hashes, which reads the whole file.")] = False,
+) -> None:
+    """Show what model files are: kind, family, parts, precision and problems."""
+    from pochade import operations  # deferred: the help needs none of it
+
+    reports = (operations.inspect(path, hashes=hashes) for path in paths)
+    if as_json:
+        found = list(reports)
+        typer.echo(json.dumps(found[0] if len(found) == 1 else found, indent=2, ensure_ascii=False))
+        return
+    for report in reports:
+        typer.echo(_card(report))
+
+
+def _card(report: dict[str, Any]) -> str:
+    """A report as lines for people: what it is, what is in it, what is wrong with it."""
+    lines = [f"{report['path']}", _line("kind", _nature(report))]
+    lines += [_line(name, ", ".join(map(str, report[name]))) for name in _LISTS if report.get(name)]
+    if report.get("parameters"):
+        lines += [_line("parameters", f"{report['parameters']:,}"), _line("precision", _shares(report["dtypes"]))]
+    lines.append(_line("size", _bytes(report.get("bytes") or 0)))
+    if report.get("ema") not in (None, "none"):
+        lines.append(_line("ema", report["ema"]))
+    if (report.get("junk") or {}).get("keys"):
+        lines.append(_line("junk", f"{report['junk']['keys']} tensors, {_bytes(report['junk']['bytes'])}"))
+    lines += [_line(name, value) for name, value in (report.get("hashes") or {}).items()]
+    lines += [_line("problem", _problem(problem)) for problem in report.get("problems") or ()]
+    return "\n".join(lines)
+
+
+def _line(name: str, value: object) -> str:
+    return f"  {name.replace('_', ' '):<13} {value}"
+
+
+def _nature(report: dict[str, Any]) -> str:
+    details = [f"{name} {report[name]}" for name in _NATURE if report.get(name) is not None]
+    return ", ".join([f"{report.get('kind')} ({report.get('format')})", *details])
+
+
+def _shares(dtypes: dict[str, int]) -> str:
+    total = sum(dtypes.values()) or 1
+    return ", ".join(f"{name} {100 * count / total:.3g} %" for name, count in dtypes.items())
+
+
+def _bytes(count: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.4g} {unit}"
+        count /= 1000
+    return f"{count:.4g} GB"
+
+
+def _problem(problem: dict[str, Any]) -> str:
+    fix = f" Fix: {problem['fix']}" if problem.get("fix") else ""
+    return f"{problem['code']}: {problem['message']}{fix}"

@@ -1,0 +1,77 @@
+"""The one error tree. A message says what was found, what was expected and what to do.
+
+PochadeError                    exit code
+├── UsageError                  2  the request itself is wrong
+│   └── UnknownNameError        2  a name nobody knows; the nearest known ones are offered
+├── FileError                   3  a file cannot be used; carries its path
+│   ├── MissingFileError        3  there is no such file
+│   ├── MalformedFileError      3  the bytes break the format
+│   └── UnsafeFileError         3  reading it would need to run code
+├── NumericalError              3  a model gave NaN or infinity
+├── StoppedError                4  the user stopped the work
+└── ResourceError               5  memory or disk ran out
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+
+
+class PochadeError(Exception):
+    """Anything that Pochade can explain; `exit_code` is what the command line returns."""
+
+    exit_code = 3
+
+
+class UsageError(PochadeError):
+    """An option, a size or a combination that cannot work."""
+
+    exit_code = 2
+
+
+class UnknownNameError(UsageError):
+    """A name outside the known ones, e.g. a sampler."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = list(known)
+        folded = {each.casefold(): each for each in names}
+        near = [folded[each] for each in get_close_matches(name.casefold(), list(folded), n=3, cutoff=0.4)]
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known are: {', '.join(names)}."
+        super().__init__(f"There is no {kind} named {name!r}; {hint}")
+        self.nearest = near
+
+
+class FileError(PochadeError):
+    """A file that cannot be used. `path` is the file; the message begins with it."""
+
+    def __init__(self, path: Path | str, problem: str) -> None:
+        super().__init__(f"{path}: {problem}")
+        self.path = Path(path)
+
+
+class MissingFileError(FileError):
+    """There is no such file or folder."""
+
+
+class MalformedFileError(FileError):
+    """The bytes break the rules of the file's format."""
+
+
+class UnsafeFileError(FileError):
+    """A pickle names something outside the allow-list; nothing of it was run."""
+
+
+class NumericalError(PochadeError):
+    """A network returned NaN or infinity."""
+
+
+class StoppedError(PochadeError):
+    """The user stopped the work."""
+
+    exit_code = 4
+
+
+class ResourceError(PochadeError):
+    """Memory or disk ran out."""
+
+    exit_code = 5

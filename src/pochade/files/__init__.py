@@ -1,0 +1,7 @@
+"""Bytes to named arrays and back, with numpy alone."""
+
+from pochade.files.containers import open
+from pochade.files.saving import save
+from pochade.files.weights import Array, LazyArray, TensorInfo, Weights
+
+__all__ = ["Array", "LazyArray", "TensorInfo", "Weights", "open", "save"]

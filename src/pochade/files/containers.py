@@ -1,0 +1,80 @@
+"""Open a model file: what it is follows from its first bytes, never from its name.
+
+A new container is one reader module with `recognises` and `read`, and one line in CONTAINERS.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pochade.errors import MalformedFileError
+from pochade.files import safetensors, torch_zip
+from pochade.files.mapped import MappedFile, mapped
+from pochade.files.weights import Weights
+
+_HEAD = 512
+
+
+@dataclass(frozen=True)
+class Container:
+    """One way to lay tensors into a file."""
+
+    name: str
+    recognises: Callable[[bytes], bool]
+    read: Callable[[MappedFile], Weights]
+
+
+def _refusing(why: str) -> Callable[[MappedFile], Weights]:
+    def refuse(file: MappedFile) -> Weights:
+        raise file.malformed(why)
+
+    return refuse
+
+
+def _starts(*marks: bytes) -> Callable[[bytes], bool]:
+    return lambda head: head.startswith(marks)
+
+
+def _is_html(head: bytes) -> bool:
+    return head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype", b"<html", b"<?xml", b"<svg"))
+
+
+def _is_webp(head: bytes) -> bool:
+    return head.startswith(b"RIFF") and head[8:12] == b"WEBP"
+
+
+def _is_picture(head: bytes) -> bool:
+    return _is_webp(head) or head.startswith((b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8"))
+
+
+CONTAINERS = (
+    Container("ckpt", torch_zip.recognises, torch_zip.read),
+    Container("picture", _is_picture, _refusing("is a picture; embeddings inside pictures are not read yet")),
+    Container(
+        "git-lfs",
+        _starts(b"version https://git-lfs"),
+        _refusing("is a git-lfs pointer, not the model: run `git lfs pull` or download the file itself"),
+    ),
+    Container("html", _is_html, _refusing("is a web page, not a model: the download needs a login or a direct link")),
+    Container("7z", _starts(b"7z\xbc\xaf", b"Rar!", b"\x1f\x8b"), _refusing("is an archive; unpack it first")),
+    Container("safetensors", safetensors.recognises, safetensors.read),
+    Container(
+        "ckpt-legacy",
+        _starts(*(bytes([0x80, protocol]) for protocol in range(6))),
+        _refusing("is a plain pickle or a checkpoint of torch before 1.6; these are not read yet"),
+    ),
+)
+
+
+def open(path: Path | str) -> Weights:
+    """Open a model file as Weights; nothing but its directory of tensors is read."""
+    path = Path(path)
+    if os.path.isdir(path):
+        raise MalformedFileError(path, "is a folder; diffusers folders are not read yet")
+    with mapped(path) as file:
+        head = bytes(file.data[:_HEAD])
+        for container in CONTAINERS:
+            if container.recognises(head):
+                return container.read(file)
+        raise file.malformed("is not a model file: neither safetensors nor a torch checkpoint")

@@ -1,0 +1,33 @@
+"""The hashes by which sites and web UIs name model files."""
+
+import hashlib
+from pathlib import Path
+
+from pochade.files.safetensors import LENGTH_BYTES, recognises
+
+_BLOCK = 1 << 20
+_LEGACY_START, _LEGACY_LENGTH = 0x100000, 0x10000
+
+
+def hashes(path: Path | str) -> dict[str, str]:
+    """Return `sha256`, `autov1` (the web UI's old short hash), `autov2` and, for safetensors, `autov3`.
+
+    `autov3` counts only the bytes after the header, so it does not change with the metadata.
+    """
+    whole, after_header, legacy = hashlib.sha256(), hashlib.sha256(), hashlib.sha256()
+    with open(path, "rb") as file:
+        head = file.read(LENGTH_BYTES + 1)
+        header_end = LENGTH_BYTES + int.from_bytes(head[:LENGTH_BYTES], "little") if recognises(head) else None
+        file.seek(0)
+        position = 0
+        while block := file.read(_BLOCK):
+            whole.update(block)
+            if position == _LEGACY_START:
+                legacy.update(block[:_LEGACY_LENGTH])
+            if header_end is not None:
+                after_header.update(memoryview(block)[max(0, header_end - position) :])
+            position += len(block)
+    found = {"sha256": whole.hexdigest(), "autov1": legacy.hexdigest()[:8], "autov2": whole.hexdigest()[:10]}
+    if header_end is not None:
+        found["autov3"] = after_header.hexdigest()[:12]
+    return found

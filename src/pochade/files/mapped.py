@@ -1,0 +1,82 @@
+"""A file mapped into memory: its bytes are there, yet only those that are used are ever read."""
+
+import mmap
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pochade.errors import FileError, MalformedFileError, MissingFileError
+
+_NORESERVE = 0x4000 if sys.platform == "linux" else 0  # do not count the private map against free memory
+
+
+@dataclass(frozen=True)
+class MappedFile:
+    """The bytes of a file. Writing to them stays private to this process."""
+
+    path: Path
+    data: mmap.mmap | bytearray
+    peek: Callable[[int, int], bytes]
+    """Read a few bytes, given position and count, without mapping their neighbourhood; only while the file is open."""
+
+    @property
+    def size(self) -> int:
+        """Bytes in the file."""
+        return len(self.data)
+
+    def malformed(self, problem: str) -> MalformedFileError:
+        """Make the error that says what is wrong with the file."""
+        return MalformedFileError(self.path, problem)
+
+
+@contextmanager
+def mapped(path: Path) -> Iterator[MappedFile]:
+    """Open and map a regular file that is not empty; the map stays when the file is closed.
+
+    Devices, pipes and folders are refused at once.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise MissingFileError(path, "there is no such file") from error
+    except (OSError, ValueError) as error:
+        raise FileError(path, f"cannot be opened: {error}") from error
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise MalformedFileError(path, "is not a regular file")
+        if status.st_size == 0:
+            raise MalformedFileError(path, "is empty; the download or copy did not finish")
+        data = _map(descriptor, status.st_size)
+        yield MappedFile(path, data, _peeking(descriptor, data))
+    finally:
+        os.close(descriptor)
+
+
+def _peeking(descriptor: int, data: mmap.mmap | bytearray) -> Callable[[int, int], bytes]:
+    def peek(position: int, count: int) -> bytes:
+        if position > len(data) or not hasattr(os, "pread"):
+            return bytes(data[position : position + count])
+        return os.pread(descriptor, count, position)
+
+    return peek
+
+
+def _map(descriptor: int, size: int) -> mmap.mmap | bytearray:
+    """Map, or read the whole file where the file system cannot map."""
+    try:
+        if sys.platform == "linux":
+            flags = mmap.MAP_PRIVATE | _NORESERVE
+            return mmap.mmap(descriptor, size, flags=flags, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+        return mmap.mmap(descriptor, size, access=mmap.ACCESS_COPY)
+    except OSError:
+        whole = bytearray(size)
+        with open(descriptor, "rb", buffering=0, closefd=False) as file:
+            done = 0
+            while done < size and (count := file.readinto(memoryview(whole)[done:])):
+                done += count
+        return whole[:done]

@@ -1,0 +1,141 @@
+"""Write files whole or not at all, and weights one tensor at a time."""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from pochade.errors import FileError, PochadeError, ResourceError, UsageError
+from pochade.files.dtypes import dtype_name, size_of
+from pochade.files.safetensors import LENGTH_BYTES, METADATA, MOST_HEADER_BYTES
+from pochade.files.weights import Array, TensorInfo, Weights
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_ALIGNMENT = 8
+
+
+def save(path: Path | str, tensors: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> Path:
+    """Write tensors as safetensors and return the path.
+
+    Tensors are brought in and written one by one. Without `metadata`, that of the Weights is kept. The file gets
+    its name only when it is complete; whatever stood there before stays until then.
+    """
+    weights = tensors if isinstance(tensors, Weights) else Weights.from_arrays(tensors)
+    names = sorted(weights, key=lambda name: (-size_of(weights.info(name).dtype), weights.info(name).dtype, name))
+    header = _header(weights, names, weights.metadata if metadata is None else metadata)
+    total = len(header) + sum(weights.info(name).nbytes for name in names)
+    with replacing(path, total) as file:
+        file.write(header)
+        for name in names:
+            file.write(_bytes_of(weights[name], weights.info(name), name))
+        if file.tell() != total:
+            raise FileError(path, f"wrote {file.tell()} bytes instead of {total}")
+    return Path(path)
+
+
+def _header(weights: Weights, names: list[str], metadata: Mapping[str, str]) -> bytes:
+    """Return length and JSON, padded so that the first tensor is aligned."""
+    if METADATA in weights or not all(isinstance(part, str) for pair in metadata.items() for part in pair):
+        raise UsageError(f"Metadata must be texts, and no tensor may be named {METADATA}")
+    table: dict[str, object] = {METADATA: dict(metadata)} if metadata else {}
+    position = 0
+    for name in names:
+        info = weights.info(name)
+        end = position + info.nbytes
+        table[name] = {"dtype": info.dtype, "shape": info.shape, "data_offsets": [position, end]}
+        position = end
+    try:
+        text = json.dumps(table, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"A name or metadata text is not valid Unicode: {error}") from error
+    text += b" " * (-len(text) % _ALIGNMENT)
+    if len(text) > MOST_HEADER_BYTES:
+        raise UsageError(f"Names and metadata need {len(text)} bytes; safetensors allows {MOST_HEADER_BYTES}")
+    return len(text).to_bytes(LENGTH_BYTES, "little") + text
+
+
+def _bytes_of(array: Array, info: TensorInfo, name: str) -> memoryview:
+    came = TensorInfo(dtype_name(array.dtype), array.shape)
+    if came != info:
+        raise UsageError(f"Tensor {name!r} came as {came}; {info} was announced")
+    little = array.astype(array.dtype.newbyteorder("<"), copy=False) if array.dtype.byteorder == ">" else array
+    return np.ascontiguousarray(little).reshape(-1).view(np.uint8).data
+
+
+@contextmanager
+def replacing(path: Path | str, size: int = 0) -> Iterator[BinaryIO]:
+    """Open a temporary neighbour of `path` for writing; it takes the place of `path` when the block ends well.
+
+    `size` is the count of bytes to come, if known: a disk without that room is refused at once.
+    """
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(
+        f".{hashlib.sha256(target.name.encode(errors='surrogateescape')).hexdigest()[:12]}.part"
+    )
+    try:
+        with _claimed(temporary) as file:
+            try:
+                _check_room(target, size)
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+                os.replace(temporary, target)
+            finally:
+                if _same_file(file, temporary):
+                    temporary.unlink()
+        _sync_folder(target.parent)
+    except OSError as error:
+        raise _explained(path, error) from error
+
+
+def _claimed(temporary: Path) -> BinaryIO:
+    """Open the temporary file, or take over one that a killed process left; only one process at a time may."""
+    file = os.fdopen(os.open(temporary, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666), "r+b")
+    try:
+        if sys.platform != "win32":
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file.truncate(0)
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def _check_room(target: Path, size: int) -> None:
+    free = shutil.disk_usage(target.parent).free
+    if size > free:
+        raise ResourceError(f"{target}: needs {size / 1e6:.1f} MB, the disk has {free / 1e6:.1f} MB free")
+
+
+def _same_file(file: BinaryIO, path: Path) -> bool:
+    """Tell whether the open file still bears this name."""
+    return path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name durable, where the system lets folders be synced."""
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _explained(path: Path | str, error: OSError) -> PochadeError:
+    if error.errno in _FULL:
+        return ResourceError(f"{path}: the disk is full; nothing was changed")
+    if error.errno in {errno.EWOULDBLOCK, errno.EAGAIN}:
+        return FileError(path, "is being written by another process")
+    return FileError(path, f"cannot be written: {error.strerror or error}")

@@ -1,0 +1,107 @@
+"""Weights: a mapping from names to arrays that are brought in only when they are asked for."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from math import prod
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from pochade.files.dtypes import checked_bytes, dtype_name, numpy_dtype
+
+Array: TypeAlias = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """What is known of a tensor without reading it. `dtype` is spelled as in safetensors, e.g. `F16`."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Count of numbers."""
+        return prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the numbers."""
+        return checked_bytes(self.dtype, self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class LazyArray:
+    """A tensor that `load` brings in."""
+
+    info: TensorInfo
+    load: Callable[[], Array]
+
+    @classmethod
+    def of(cls, array: Array) -> "LazyArray":
+        """Wrap an array that is in memory already."""
+        return cls(TensorInfo(dtype_name(array.dtype), array.shape), partial(np.asarray, array))
+
+
+class Weights(Mapping[str, Array]):
+    """Named arrays with text metadata, read from a file or held in memory.
+
+    An array of a mapped file is a private view of it: no bytes are copied until they are used, and writing into
+    the view never reaches the file. `extra` holds what stood beside the tensors, e.g. `global_step`.
+    """
+
+    def __init__(
+        self,
+        arrays: Mapping[str, LazyArray],
+        metadata: Mapping[str, str] | None = None,
+        path: Path | None = None,
+        format: str = "memory",
+        extra: Mapping[str, object] | None = None,
+    ) -> None:
+        self._arrays = dict(arrays)
+        self.metadata = dict(metadata or {})
+        self.path = path
+        self.format = format
+        self.extra = dict(extra or {})
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> "Weights":
+        """Hold arrays that are in memory."""
+        return cls({name: LazyArray.of(array) for name, array in arrays.items()}, metadata)
+
+    def __getitem__(self, name: str) -> Array:
+        return self._arrays[name].load()
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._arrays
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def __repr__(self) -> str:
+        return f"<Weights: {len(self)} tensors, {self.format}, {self.path or 'in memory'}>"
+
+    def lazy(self, name: str) -> LazyArray:
+        """Return the tensor without bringing it in."""
+        return self._arrays[name]
+
+    def info(self, name: str) -> TensorInfo:
+        """Return dtype and shape without reading the tensor."""
+        return self._arrays[name].info
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return every name with its shape."""
+        return {name: each.info.shape for name, each in self._arrays.items()}
+
+
+def view(buffer: Any, info: TensorInfo, offset: int, strides: tuple[int, ...] | None = None) -> Array:
+    """Look at bytes of a buffer as an array, without a copy. Offset and strides are in bytes."""
+    if not info.size:
+        return np.empty(info.shape, numpy_dtype(info.dtype))
+    return np.ndarray(info.shape, numpy_dtype(info.dtype), buffer, offset, strides)

@@ -1,0 +1,187 @@
+"""A Picture: the image together with the Request that made it, in one PNG, JPEG or WEBP file.
+
+Beside A1111's text block travels the full record: in PNG as a text chunk named `pochade`, in JPEG and WEBP as
+Exif MakerNote, the place that Exif keeps for a program's own data.
+"""
+
+import json
+import os
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Any
+
+from PIL import Image, PngImagePlugin
+
+import pochade
+from pochade.errors import MalformedFileError, MissingFileError, PochadeError, UsageError
+from pochade.generation.fields import describe
+from pochade.generation.request import Request
+
+_EXIF_IFD = 0x8769
+_USER_COMMENT = 0x9286
+_MAKER_NOTE = 0x927C
+_UNICODE = b"UNICODE\0"
+_ASCII = b"ASCII\0\0\0"
+_MARK = b"Pochade\0"
+_LONGEST_EXIF = 65_500  # one JPEG segment
+
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One drawn image, the request that draws it again, and its place in that request's batch."""
+
+    image: Image.Image
+    request: Request | None = None
+    index: int = 0
+    infotext: str = ""
+
+    @classmethod
+    def made(cls, image: Image.Image, request: Request, index: int) -> "Picture":
+        """The picture that a resolved request gave as its number `index`."""
+        record, place = request.portable().batch_of(index)
+        return cls(image, record, place, describe(record, place))
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of this picture."""
+        return None if self.request is None else self.request.seed_of(self.index)
+
+    def save(self, path: Path | str, quality: int = 95) -> Path:
+        """Write the picture with all it knows. The file appears whole or not at all; 100 makes WEBP lossless."""
+        path = Path(path)
+        name = format_of(path)
+        options = self._png_options() if name == "PNG" else self._exif_options(name, quality)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            with beside.open("wb") as file:
+                self._encode(file, name, options)
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+        return path
+
+    def _encode(self, file: IO[bytes], name: str, options: Mapping[str, Any]) -> None:
+        image = self.image.convert("RGB") if name == "JPEG" else self.image
+        image.save(file, name, **options)
+        file.flush()
+        os.fsync(file.fileno())
+
+    def _record(self) -> str:
+        if self.request is None:
+            return ""
+        record = {"program": f"pochade {pochade.__version__}", "index": self.index}
+        return json.dumps(record | {"request": self.request.portable().to_dict()})
+
+    def _png_options(self) -> dict[str, Any]:
+        chunks = PngImagePlugin.PngInfo()
+        for name, text in (("parameters", self.infotext), ("pochade", self._record())):
+            if text:
+                chunks.add_text(name, text)  # tEXt, or iTXt for what Latin-1 cannot say
+        return {"pnginfo": chunks}
+
+    def _exif_options(self, name: str, quality: int) -> dict[str, Any]:
+        exif = Image.Exif()
+        details = exif.get_ifd(_EXIF_IFD)
+        if self.infotext:
+            details[_USER_COMMENT] = _UNICODE + self.infotext.encode("utf-16-be")
+        if self.request:
+            details[_MAKER_NOTE] = _MARK + self._record().encode()
+        if name == "JPEG" and len(exif.tobytes()) > _LONGEST_EXIF:
+            raise UsageError("The prompt is too long to travel inside a JPEG file; save the picture as PNG or WEBP.")
+        exact = {"subsampling": 0} if name == "JPEG" else {"lossless": quality >= 100}
+        return {"exif": exif, "quality": quality, **exact}
+
+    @classmethod
+    def open(cls, path: Path | str) -> "Picture":
+        """Read an image file with what it tells about its making; files of other programs are read too."""
+        image, metadata = _opened(Path(path))
+        return cls(image, metadata.request, metadata.index, metadata.infotext)
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What an image file tells about its making. `record` is Pochade's own JSON, empty in other programs' files."""
+
+    path: Path
+    format: str
+    size: tuple[int, int]
+    infotext: str = ""
+    record: str = ""
+
+    @cached_property
+    def _parsed(self) -> dict[str, Any]:
+        try:
+            found = json.loads(self.record or "{}")
+            request = Request.from_dict(found["request"]) if self.record else None
+            index = int(found.get("index", 0))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, PochadeError) as error:
+            raise MalformedFileError(self.path, f"its record of how it was made cannot be read: {error}") from error
+        return {"request": request, "index": index}
+
+    @property
+    def request(self) -> Request | None:
+        """The request that draws the picture again, if Pochade made it."""
+        found: Request | None = self._parsed["request"]
+        return found
+
+    @property
+    def index(self) -> int:
+        """The picture's place in its request's batch."""
+        return int(self._parsed["index"])
+
+
+def format_of(path: Path) -> str:
+    """The image format that a file's name asks for."""
+    if path.suffix.lower() not in FORMATS:
+        known = ", ".join(FORMATS)
+        raise UsageError(f"{path.name}: {path.suffix or 'no suffix'} names no image format; use one of {known}.")
+    return FORMATS[path.suffix.lower()]
+
+
+def read_metadata(path: Path | str) -> Metadata:
+    """What an image file tells about its making."""
+    return _opened(Path(path))[1]
+
+
+def _opened(path: Path) -> tuple[Image.Image, Metadata]:
+    if not path.is_file():
+        raise MissingFileError(path, "there is no such image file; check the path.")
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:  # damaged Exif counts as none
+            image.load()
+            metadata = Metadata(path, image.format or "", image.size, _infotext(image), _record_in(image))
+            return image.copy(), metadata
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise MalformedFileError(path, f"this is no image that can be read: {error}") from error
+
+
+def _infotext(image: Image.Image) -> str:
+    """A1111's text block: PNG text, else Exif UserComment, else a GIF's comment."""
+    if isinstance(image.info.get("parameters"), str):
+        return str(image.info["parameters"])
+    comment = image.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT) or image.info.get("comment", "")
+    return _decoded(comment) if isinstance(comment, bytes) else str(comment)
+
+
+def _record_in(image: Image.Image) -> str:
+    if isinstance(image.info.get("pochade"), str):
+        return str(image.info["pochade"])
+    note = image.getexif().get_ifd(_EXIF_IFD).get(_MAKER_NOTE)
+    if isinstance(note, bytes) and note.startswith(_MARK):
+        return note.removeprefix(_MARK).decode(errors="replace")
+    return ""
+
+
+def _decoded(comment: bytes) -> str:
+    """Text of a UserComment. The standard wants big-endian UTF-16; some programs write it little-endian."""
+    if comment.startswith(_UNICODE):
+        text = comment.removeprefix(_UNICODE)
+        is_little = text[1::2].count(0) > text[0::2].count(0)
+        return text.decode("utf-16-le" if is_little else "utf-16-be", errors="replace")
+    return comment.removeprefix(_ASCII).decode(errors="replace")

@@ -1,0 +1,5 @@
+"""What a file can be: checkpoint, vae, lora, embedding, hypernetwork, controlnet, upscaler."""
+
+from pochade.kinds.recognition import recognise
+
+__all__ = ["recognise"]

@@ -1,0 +1,61 @@
+"""Names of the VAE: original (`down.i.block.j`) and diffusers (`down_blocks.i.resnets.j`).
+
+diffusers counts the decoder's levels from the small end, the original from the large one.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+
+from pochade.layouts.renaming import renamed, reverse
+
+_ATTENTION = {"norm": "group_norm", "q": "to_q", "k": "to_k", "v": "to_v", "proj_out": "to_out.0"}
+_OLD_ATTENTION = {"q": "query", "k": "key", "v": "value", "proj_out": "proj_attn"}
+_PLACES = re.compile(r"(?:encoder\.down|decoder\.up)(?:_blocks)?\.(\d+)\.(?:block|resnets)\.(\d+)\.")
+_PROJECTION = re.compile(
+    r"(?:en|de)coder\.(?:mid\.attn_1\.(?:q|k|v|proj_out)"
+    r"|mid_block\.attentions\.0\.(?:to_q|to_k|to_v|to_out\.0|query|key|value|proj_attn))\.weight"
+)
+
+
+def to_diffusers(names: Iterable[str]) -> dict[str, str]:
+    """Return the diffusers name of every original name (both without a prefix)."""
+    names = list(names)
+    return renamed(names, _modules(names, _ATTENTION))
+
+
+def to_original(names: Iterable[str]) -> dict[str, str]:
+    """Return the original name of every diffusers name, old ones included (both without a prefix)."""
+    names = list(names)
+    return renamed(names, reverse(_modules(names, _ATTENTION)) | reverse(_modules(names, _OLD_ATTENTION)))
+
+
+def is_projection(name: str) -> bool:
+    """Tell whether a tensor is an attention projection: a convolution [C, C, 1, 1] in the original, linear [C, C] in
+    diffusers.
+    """
+    return _PROJECTION.fullmatch(name) is not None
+
+
+def _modules(names: Iterable[str], attention: Mapping[str, str]) -> dict[str, str]:
+    """Return the table from original to diffusers modules, for as many levels and blocks as the names have."""
+    places = [(int(found[1]), int(found[2])) for found in map(_PLACES.match, names) if found]
+    levels = max((level for level, _ in places), default=-1) + 1
+    blocks = max((block for _, block in places), default=-1) + 1
+    table: dict[str, str] = {}
+    for half in ("encoder", "decoder"):
+        table[f"{half}.norm_out"] = f"{half}.conv_norm_out"
+        table |= {f"{half}.mid.attn_1.{old}": f"{half}.mid_block.attentions.0.{new}" for old, new in attention.items()}
+        for number in (0, 1):
+            table |= _resnet(f"{half}.mid.block_{number + 1}", f"{half}.mid_block.resnets.{number}")
+    for level in range(levels):
+        down, up = f"encoder.down_blocks.{level}", f"decoder.up_blocks.{levels - 1 - level}"
+        table[f"encoder.down.{level}.downsample.conv"] = f"{down}.downsamplers.0.conv"
+        table[f"decoder.up.{level}.upsample.conv"] = f"{up}.upsamplers.0.conv"
+        for block in range(blocks):
+            table |= _resnet(f"encoder.down.{level}.block.{block}", f"{down}.resnets.{block}")
+            table |= _resnet(f"decoder.up.{level}.block.{block}", f"{up}.resnets.{block}")
+    return table
+
+
+def _resnet(old: str, new: str) -> dict[str, str]:
+    return {old: new, f"{old}.nin_shortcut": f"{new}.conv_shortcut"}

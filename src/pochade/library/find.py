@@ -1,0 +1,106 @@
+"""Find a model by the name people use for it, in folders laid out by A1111, ComfyUI or the user."""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from pochade.errors import UnknownNameError, UsageError
+
+# The sub-folders of one kind; the first ones that exist are searched, else the given folder itself.
+PLACES = {
+    "checkpoint": ("models/Stable-diffusion", "models/checkpoints", "Stable-diffusion", "checkpoints"),
+    "vae": ("models/VAE", "models/vae", "VAE", "vae"),
+}
+_SUFFIXES = {".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".sft"}
+_FOLDER_MARK = "model_index.json"  # what makes a folder a diffusers model
+_SHORT_HASH = re.compile(r"\s*\[[0-9a-f]{8,64}\]$")  # A1111 shows "name [hash]"
+
+
+def find_model(name: str, folders: Sequence[Path], kind: str = "checkpoint") -> Path:
+    """The file called `name`: a path, a path inside a folder, a file name or its stem, in any case of letters."""
+    if Path(name).is_file() or Path(name, _FOLDER_MARK).is_file():
+        return Path(name)
+    if not folders:
+        raise UsageError(
+            f"There is no {kind} file {name!r}, and no folder to look in: give a path, --models DIR or POCHADE_MODELS."
+        )
+    wanted = _folded(_SHORT_HASH.sub("", name))
+    found = list(_models(folders, kind))
+    for spell in (_relative, _file_name, _relative_stem, _stem):
+        for root, path in found:
+            if spell(root, path) == wanted:
+                return path
+    if not found:
+        raise UsageError(f"There is no {kind} in {', '.join(map(str, folders))}; check --models and POCHADE_MODELS.")
+    raise UnknownNameError(kind, name, sorted({_display_name(path) for _, path in found}))
+
+
+def find_by_hash(digest: str, folders: Sequence[Path], kind: str = "checkpoint") -> Path | None:
+    """The file whose SHA-256 begins with `digest`. It reads file after file, so it is for when the name fails."""
+    for _, path in _models(folders, kind):
+        if path.is_file() and _sha256(path).startswith(digest.lower()):
+            return path
+    return None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _models(folders: Iterable[Path], kind: str) -> Iterator[tuple[Path, Path]]:
+    """Every model of a kind, with the folder that its name is relative to, in a fixed order."""
+    seen: set[Path] = set()
+    for root in _roots(folders, kind):
+        for path in _walk(root):
+            if path not in seen and _fits(path, kind):
+                seen.add(path)
+                yield root, path
+
+
+def _roots(folders: Iterable[Path], kind: str) -> Iterator[Path]:
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"{folder}: there is no such models folder; check --models and POCHADE_MODELS.")
+        yield from [folder / place for place in PLACES[kind] if (folder / place).is_dir()] or [folder]
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    for folder, inner, names in os.walk(root):
+        inner.sort()
+        if _FOLDER_MARK in names:
+            inner.clear()
+            yield Path(folder)
+        else:
+            yield from (Path(folder, name) for name in sorted(names) if Path(name).suffix.lower() in _SUFFIXES)
+
+
+def _fits(path: Path, kind: str) -> bool:
+    """A VAE may lie beside its checkpoint under the name `model.vae.safetensors`."""
+    return kind == "vae" or ".vae" not in [suffix.lower() for suffix in path.suffixes]
+
+
+def _folded(name: str) -> str:
+    return name.replace("\\", "/").casefold()
+
+
+def _display_name(path: Path) -> str:
+    return path.name if path.is_dir() else path.stem
+
+
+def _relative(root: Path, path: Path) -> str:
+    return _folded(str(path.relative_to(root)))
+
+
+def _file_name(root: Path, path: Path) -> str:
+    return _folded(path.name)
+
+
+def _relative_stem(root: Path, path: Path) -> str:
+    return _folded(str(path.relative_to(root).with_suffix("") if path.is_file() else path.relative_to(root)))
+
+
+def _stem(root: Path, path: Path) -> str:
+    return _folded(_display_name(path))

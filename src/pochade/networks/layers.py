@@ -1,0 +1,63 @@
+"""Layers that several networks share."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pochade.networks.shapes import Shapes
+
+NORM_GROUPS = 32
+_SHORT = 256
+
+
+def conv_of(shapes: Shapes, name: str, stride: int = 1, padding: int | None = None) -> nn.Conv2d:
+    """A convolution as wide as its weight's shape says; same-size padding unless given."""
+    outputs, inputs, kernel, _ = shapes[f"{name}.weight"]
+    return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2 if padding is None else padding)
+
+
+def linear_of(shapes: Shapes, name: str) -> nn.Linear:
+    """A linear layer as wide as its weight's shape says."""
+    outputs, inputs = shapes[f"{name}.weight"]
+    return nn.Linear(inputs, outputs, bias=f"{name}.bias" in shapes)
+
+
+def projection_of(shapes: Shapes, name: str) -> nn.Conv2d | nn.Linear:
+    """A per-pixel projection: a 1x1 convolution in SD 1, a linear layer in SD 2 and SDXL."""
+    return conv_of(shapes, name) if len(shapes[f"{name}.weight"]) == 4 else linear_of(shapes, name)
+
+
+def group_norm_of(shapes: Shapes, name: str, eps: float) -> nn.GroupNorm:
+    """A group norm over 32 groups, as in every Stable Diffusion network."""
+    return nn.GroupNorm(NORM_GROUPS, shapes[f"{name}.weight"][0], eps)
+
+
+def layer_norm_of(shapes: Shapes, name: str) -> nn.LayerNorm:
+    """A layer norm as wide as its weight's shape says."""
+    return nn.LayerNorm(shapes[f"{name}.weight"][0])
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, heads: int, causal: bool = False) -> Tensor:
+    """Multi-head attention: query [B, T, C], key and value [B, S, C]; returns [B, T, C]."""
+    query, key, value = (each.unflatten(-1, (heads, -1)).transpose(1, 2) for each in (query, key, value))
+    if torch.is_grad_enabled() and query.device.type == "cpu" and key.shape[2] <= _SHORT:
+        mixed = _attend_short(query, key, value, causal)
+    else:
+        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=causal)
+    return mixed.transpose(1, 2).flatten(2)
+
+
+def _attend_short(query: Tensor, key: Tensor, value: Tensor, causal: bool) -> Tensor:
+    """The same as plain products: torch's fused kernel takes three times as long backwards where heads are narrow."""
+    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
+    if causal:
+        scores = scores + torch.full(scores.shape[-2:], float("-inf"), dtype=scores.dtype).triu(1)
+    return scores.softmax(-1, dtype=scores.dtype) @ value
+
+
+def sinusoid(timesteps: Tensor, width: int) -> Tensor:
+    """Timestep embedding [B] -> [B, width], cosines first (Ho et al. 2020, arXiv:2006.11239)."""
+    half = width // 2
+    exponents = torch.arange(half, device=timesteps.device, dtype=torch.float32) / half
+    angles = timesteps.float()[:, None] * (10000.0**-exponents)
+    return torch.cat([angles.cos(), angles.sin()], dim=-1)

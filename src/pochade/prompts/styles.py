@@ -1,0 +1,82 @@
+"""Styles: named texts that are put around a prompt, kept in a CSV file."""
+
+import csv
+import os
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from pochade.errors import MalformedFileError, MissingFileError
+
+PLACE = "{prompt}"
+_COLUMNS = ("name", "prompt", "negative_prompt")
+_BLANKS = re.compile(r"  +")
+
+
+@dataclass(frozen=True)
+class Style:
+    """What a style adds to the prompt and to the negative prompt."""
+
+    name: str
+    prompt: str = ""
+    negative_prompt: str = ""
+
+
+def merge(style: str, prompt: str) -> str:
+    """Put a prompt where the style says {prompt}, or the style behind the prompt."""
+    if PLACE in style:
+        return style.replace(PLACE, prompt)
+    return ", ".join(filter(None, (prompt.strip(), style.strip())))
+
+
+def extract(style: str, prompt: str) -> tuple[bool, str]:
+    """Whether the style is in the prompt, and the prompt without it."""
+    style, plain = (_BLANKS.sub(" ", text.strip()) for text in (style, prompt))
+    before, place, after = style.partition(PLACE)
+    if not place:
+        return (True, plain.removesuffix(style).removesuffix(", ")) if plain.endswith(style) else (False, prompt)
+    if plain.startswith(before) and plain.endswith(after):
+        return True, plain[len(before) : len(plain) - len(after)]
+    return False, prompt
+
+
+def apply(styles: Mapping[str, Style], names: Iterable[str], prompt: str, negative: str = "") -> tuple[str, str]:
+    """Prompt and negative prompt with the named styles, in order; names that nobody knows change nothing."""
+    for style in (styles[name] for name in names if name in styles):
+        prompt, negative = merge(style.prompt, prompt), merge(style.negative_prompt, negative)
+    return prompt, negative
+
+
+def read(path: Path | str) -> dict[str, Style]:
+    """The styles of a CSV file by name; rows whose name begins with # are left out."""
+    if not Path(path).is_file():
+        raise MissingFileError(path, "there is no such styles file")
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file, restval=""))
+    except (UnicodeDecodeError, csv.Error) as problem:
+        raise MalformedFileError(path, f"a styles file is CSV in UTF-8, but {problem}") from problem
+    styles = (
+        Style(row.get("name") or "", row.get("prompt") or row.get("text") or "", row.get("negative_prompt") or "")
+        for row in rows
+    )
+    return {style.name: style for style in styles if style.name and not style.name.startswith("#")}
+
+
+def write(path: Path | str, styles: Iterable[Style]) -> None:
+    """Write a styles file in one go; a file that was there is kept with .bak behind its name."""
+    path = Path(path)
+    with NamedTemporaryFile(
+        "w", encoding="utf-8-sig", newline="", dir=path.parent, prefix=f".{path.name}.", delete=False
+    ) as file:
+        writer = csv.writer(file)
+        writer.writerow(_COLUMNS)
+        writer.writerows((style.name, style.prompt, style.negative_prompt) for style in styles)
+        file.flush()
+        os.fsync(file.fileno())
+    if path.exists():
+        shutil.copy2(path, f"{path}.bak")
+    os.replace(file.name, path)

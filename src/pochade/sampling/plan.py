@@ -1,0 +1,170 @@
+"""From options and a model's noise table to everything a run needs to know before it starts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pochade.errors import UsageError
+from pochade.sampling.guidance import GuidanceRules
+from pochade.sampling.names import Choice, choose
+from pochade.sampling.samplers.registry import Sampler
+from pochade.sampling.samplers.stepping import Churn
+from pochade.sampling.steps import spaced_timesteps
+from pochade.sampling.table import NoiseTable
+
+_OLD_RANGE = (0.1, 10.0)  # sigma ends of every schedule before webui 1.6
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingOptions:
+    """Everything a person can choose about sampling. Zero or None means the default of the sampler or schedule."""
+
+    sampler: str = "DPM++ 2M"
+    schedule: str = "automatic"
+    steps: int = 20
+    cfg_scale: float = 7.0
+    eta: float | None = None
+    s_churn: float = 0.0
+    s_tmin: float = 0.0
+    s_tmax: float = 0.0
+    s_noise: float = 1.0
+    sigma_min: float = 0.0
+    sigma_max: float = 0.0
+    rho: float = 0.0
+    beta_alpha: float = 0.6
+    beta_beta: float = 0.6
+    old_sigma_range: bool = False
+    discard_penultimate: bool = False
+    sgm_noise_multiplier: bool = False
+    quantize: bool = False
+    zero_terminal_snr: bool = False
+    downcast_alphas: bool = False
+    min_uncond: float = 0.0
+    min_uncond_all: bool = False
+    skip_early_cond: float = 0.0
+    shared_brownian: bool = False
+    unipc_order: int = 3
+    unipc_variant: str = "bh1"
+    unipc_spacing: str = "time_uniform"
+    unipc_lower_order_final: bool = True
+
+    def sampler_options(self) -> dict[str, Any]:
+        """What samplers may ask for by the names of their keyword-only parameters."""
+        named = {
+            "s_noise": self.s_noise,
+            "churn": Churn(self.s_churn, self.s_tmin, self.s_tmax or float("inf"), self.s_noise),
+            "order": self.unipc_order,
+            "variant": self.unipc_variant,
+            "spacing": self.unipc_spacing,
+            "lower_order_final": self.unipc_lower_order_final,
+        }
+        return named if self.eta is None else {**named, "eta": self.eta}
+
+    def schedule_options(self, table: NoiseTable) -> dict[str, Any]:
+        """What schedules may ask for by the names of their keyword-only parameters."""
+        named = {"table": table, "beta_alpha": self.beta_alpha, "beta_beta": self.beta_beta}
+        return {**named, "rho": self.rho} if self.rho else named
+
+    def prepare(self, table: NoiseTable, sampler: Sampler) -> NoiseTable:
+        """The model's table as these options and the sampler want it."""
+        if self.downcast_alphas:
+            table = table.downcast()
+        if self.zero_terminal_snr:
+            table = table.zero_terminal_snr()
+        if sampler.space == "consistency":
+            return table.coarse()
+        return table.quantized() if self.quantize else table
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A run, ready to start: `levels` are the sigmas (falling) or timesteps (rising) to walk over.
+
+    `ends` are the lowest and highest positive sigma of the whole schedule; Brownian trees span them. `settings` are
+    the sampler's options. A run over an existing picture replaces `levels` by a part of them.
+    """
+
+    choice: Choice
+    options: SamplingOptions
+    table: NoiseTable
+    levels: Tensor
+    ends: tuple[float, float]
+    settings: Mapping[str, Any]
+    calls: int
+
+    @property
+    def sampler(self) -> Sampler:
+        """The sampler."""
+        return self.choice.sampler
+
+    @property
+    def stages(self) -> int:
+        """How many stages to expect; DPM adaptive takes as many as it needs."""
+        return max(self.sampler.stages(len(self.levels)), 1)
+
+    @property
+    def rules(self) -> GuidanceRules:
+        """How to guide."""
+        options = self.options
+        return GuidanceRules(
+            scale=options.cfg_scale * self.sampler.scale,
+            min_uncond=options.min_uncond,
+            all_steps=options.min_uncond_all,
+            skip_early=options.skip_early_cond,
+        )
+
+    def begin(self, noise: Tensor) -> Tensor:
+        """The first latents of a run from nothing: unit noise brought to the level where the run begins."""
+        if self.sampler.timesteps:
+            return noise
+        first = self.levels[0]
+        return noise * torch.sqrt(1.0 + first**2) if self.options.sgm_noise_multiplier else noise * first
+
+
+def make_plan(options: SamplingOptions, table: NoiseTable) -> Plan:
+    """Resolve names, compute the levels, and collect what the sampler wants to know."""
+    if options.steps < 1:
+        raise UsageError(f"The number of steps is {options.steps}; it must be at least 1.")
+    choice = choose(options.sampler, options.schedule)
+    sampler = choice.sampler
+    table = options.prepare(table, sampler)
+    levels = _timesteps(options, sampler, table) if sampler.timesteps else _sigmas(options, choice, table)
+    positive = levels[levels > 0]
+    known = {
+        **options.sampler_options(),
+        "alphas": table.alphas.cpu(),
+        "span": (table.highest, table.lowest),
+        "calls": options.steps,
+    }
+    return Plan(
+        choice=choice,
+        options=options,
+        table=table,
+        levels=levels,
+        ends=(float(positive.min()), float(positive.max())),
+        settings={**sampler.fixed, **{name: known[name] for name in sampler.options & known.keys()}},
+        calls=options.steps * (2 if sampler.second_order else 1),
+    )
+
+
+def _sigmas(options: SamplingOptions, choice: Choice, table: NoiseTable) -> Tensor:
+    """The falling sigmas the sampler receives."""
+    drop = choice.sampler.extra_sigma or options.discard_penultimate
+    schedule = choice.effective
+    low, high = _OLD_RANGE if options.old_sigma_range else (table.lowest, table.highest)
+    known = options.schedule_options(table)
+    sigmas = schedule.function(
+        options.steps + drop,
+        options.sigma_min or low,
+        options.sigma_max or high,
+        **{name: known[name] for name in schedule.options & known.keys()},
+    )
+    return torch.cat([sigmas[:-2], sigmas[-1:]]) if drop else sigmas
+
+
+def _timesteps(options: SamplingOptions, sampler: Sampler, table: NoiseTable) -> Tensor:
+    """The rising timesteps of the DDIM family; discarding makes one more here without dropping any (an oddity)."""
+    return spaced_timesteps(options.steps + options.discard_penultimate, len(table.alphas))

@@ -1,0 +1,1 @@
+"""Training methods, one file each: what learns, and the loss of a step."""
