@@ -1,0 +1,48 @@
+"""Hashes of model files, remembered between runs: reading gigabytes once is enough."""
+
+import json
+import os
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from pochade.files.hashes import hashes
+from pochade.files.saving import replacing
+
+_SHORT = 10
+
+
+def short_hash(path: Path) -> str:
+    """First 10 hex digits of the SHA-256, as web UIs show it; computed anew when size or time of the file changed."""
+    path = path.resolve()
+    state = path.stat()
+    mark = [state.st_size, state.st_mtime_ns]
+    known = _remembered()
+    entry = known.get(str(path))
+    if entry is None or entry[1:] != mark:
+        entry = [hashes(path)["sha256"], *mark]
+        _remember({**known, str(path): entry})
+    return str(entry[0])[:_SHORT]
+
+
+def _cache() -> Path:
+    return user_cache_path("pochade", appauthor=False) / "hashes.json"
+
+
+def _remembered() -> dict[str, list[object]]:
+    try:
+        found = json.loads(_cache().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _remember(known: dict[str, list[object]]) -> None:
+    """Keep what is known. A cache that cannot be written only costs time."""
+    path = _cache()
+    text = json.dumps(known).encode()
+    if not os.access(next(parent for parent in path.parents if parent.exists()), os.W_OK):
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path, len(text)) as file:
+        file.write(text)
