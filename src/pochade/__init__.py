@@ -19,7 +19,7 @@ _HOMES = {
     "PochadeError": "pochade.errors",
 }
 
-__all__ = ["__version__", *_HOMES]  # noqa: PLE0604  (the names live in one table)
+__all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> object:

@@ -1,4 +1,4 @@
-"""The picture-book as a collection of captioned pictures: scene n is drawn from (seed, n), so it never ends or changes."""
+"""The picture-book as captioned pictures: scene n is drawn from (seed, n), so it never ends or changes."""
 
 from functools import lru_cache
 
