@@ -52,7 +52,9 @@ def test_the_same_request_gives_the_same_pixels(pipeline):
 def test_a_picture_carries_a_request_with_nothing_left_open(pipeline):
     picture = pipeline.txt2img("a cat")
     request = picture.request
-    assert all(value is not None for name, value in request.to_dict().items() if name not in ("eta", "seed_resize_from"))
+    assert all(
+        value is not None for name, value in request.to_dict().items() if name not in ("eta", "seed_resize_from")
+    )
     assert (request.width, request.height, request.steps, request.sampler) == (512, 512, 20, "DPM++ 2M")
     assert request.seed >= 0
     assert len(request.model_hash) == 10
@@ -95,7 +97,9 @@ def test_tiling_ends_with_a_stopped_run_too(pipeline):
 
 def test_an_own_vae_changes_only_the_decoding(pipeline, tmp_path):
     vae = fresh(VAE, vae_shapes(32, (1, 2, 4, 4)), 3)
-    path = files.save(tmp_path / "other.vae.safetensors", {name: array_of(each) for name, each in vae.state_dict().items()})
+    path = files.save(
+        tmp_path / "other.vae.safetensors", {name: array_of(each) for name, each in vae.state_dict().items()}
+    )
     model = models_folder() / "goldsd1.safetensors"
     other = Pipeline.load(model, vae=path, device="cpu", dtype="fp32")
     picture = other.txt2img("a cat", **SMALL)

@@ -1,7 +1,7 @@
 """Replays requests recorded from A1111 1.10.1 through `pochade.Pipeline`.
 
-`generate(kind, request)` takes the body of A1111's API and returns the pictures as arrays. POCHADE_GOLDEN_MODELS may name a folder
-with the models that `models.py` makes; without it they are made in a temporary folder.
+`generate(kind, request)` takes the body of A1111's API and returns the pictures as arrays. POCHADE_GOLDEN_MODELS may
+name a folder with the models that `models.py` makes; without it they are made in a temporary folder.
 """
 
 import os
@@ -68,11 +68,18 @@ OPTIONS = {
     "eta_ancestral": "eta",
     "eta_ddim": "eta",
 }
-_IGNORED = {"sd_model_checkpoint", "randn_source", "sd_noise_schedule", "seed_resize_from_w", "seed_resize_from_h", "n_iter"}
+_IGNORED = {
+    "sd_model_checkpoint",
+    "randn_source",
+    "sd_noise_schedule",
+    "seed_resize_from_w",
+    "seed_resize_from_h",
+    "n_iter",
+}
 _IGNORED |= {"override_settings", "override_settings_restore_afterwards", "save_images", "send_images"}
 
 
-class UnknownField(LookupError):
+class UnknownFieldError(LookupError):
     """A recorded request asks for something this replay does not translate."""
 
 
@@ -81,7 +88,7 @@ def request_of(body: dict[str, Any]) -> Request:
     options = body.get("override_settings", {})
     unknown = (set(body) - set(FIELDS) - _IGNORED) | (set(options) - set(OPTIONS) - _IGNORED)
     if unknown:
-        raise UnknownField(", ".join(sorted(unknown)))
+        raise UnknownFieldError(", ".join(sorted(unknown)))
     values = {FIELDS[key]: value for key, value in body.items() if key in FIELDS and value is not None}
     values |= {OPTIONS[key]: value for key, value in options.items() if key in OPTIONS}
     rounds, batch = body.get("n_iter", 1), values.get("batch", 1)
@@ -113,6 +120,6 @@ def pipeline(name: str) -> Pipeline:
 def generate(kind: str, request: dict[str, Any]) -> list[np.ndarray]:
     """The pictures of a recorded request, uint8 [H, W, 3] each."""
     if kind != "txt2img":
-        raise UnknownField(kind)
+        raise UnknownFieldError(kind)
     drawn = pipeline(request["override_settings"]["sd_model_checkpoint"]).run(request_of(request))
     return [np.asarray(event.result.image) for event in drawn if isinstance(event, Made)]

@@ -62,7 +62,9 @@ def test_a_killed_run_goes_on_to_the_bit(tmp_path, killed_after):
 
 def test_validating_does_not_change_the_run(tmp_path):
     list(train(Line(), PLAN, tmp_path / "often"))
-    list(train(Line(), Plan(steps=12, learning_rate=0.05, warmup=3, save_every=4, validate_every=99), tmp_path / "never"))
+    list(
+        train(Line(), Plan(steps=12, learning_rate=0.05, warmup=3, save_every=4, validate_every=99), tmp_path / "never")
+    )
     assert same(finished(tmp_path / "often"), finished(tmp_path / "never"))
 
 
@@ -116,7 +118,9 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
 
 
 def test_a_foreign_state_is_refused(tmp_path):
-    files.save(tmp_path / "state.safetensors", {"weights.other": np.zeros(2, np.float32)}, {"step": "3", "threads": "1"})
+    files.save(
+        tmp_path / "state.safetensors", {"weights.other": np.zeros(2, np.float32)}, {"step": "3", "threads": "1"}
+    )
     with pytest.raises(UsageError, match="another run"):
         list(train(Line(), PLAN, tmp_path))
 

@@ -38,7 +38,8 @@ class Table:
     def rates(self) -> dict[str, float]:
         """Per cent that came out of each attribute.
 
-        `relation` counts prompts with two things, `single` all attributes at once of prompts with one, `all` of every prompt.
+        `relation` counts prompts with two things; `single` asks for all attributes at once in prompts with one thing,
+        `all` in every prompt.
         """
         single = [each for each in self.drawn if each.scene.relation is None]
         double = [each for each in self.drawn if each.scene.relation is not None]

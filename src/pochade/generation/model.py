@@ -49,7 +49,9 @@ class Model:
         weights = files.open(path)
         family = recognise(weights.shapes())
         if family is None:
-            raise MalformedFileError(path, "this is no checkpoint of a known family; `pochade inspect` tells what it is.")
+            raise MalformedFileError(
+                path, "this is no checkpoint of a known family; `pochade inspect` tells what it is."
+            )
         variant = family.variant(weights.shapes())
         if variant != "base":
             raise MalformedFileError(path, f"this is a {variant or 'partial'} model, which txt2img cannot draw with.")
@@ -89,7 +91,7 @@ class Model:
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
-        """Scaled latents [4, h, w] to a picture [3, 8 h, 8 w] in 0..1. Half precision that overflows is repeated in full.
+        """Scaled latents [4, h, w] to a picture [3, 8 h, 8 w] in 0..1; if half precision overflows, in full precision.
 
         Raises NumericalError when the result is no picture.
         """
@@ -140,7 +142,9 @@ def load_vae(path: Path, family: Family, device: torch.device, dtype: torch.dtyp
 def _original_vae(weights: files.Weights) -> files.Weights:
     names = layouts.vae.to_original(weights)
     arrays = {
-        new: weights[old][..., None, None] if layouts.vae.is_projection(old) and weights[old].ndim == 2 else weights[old]
+        new: weights[old][..., None, None]
+        if layouts.vae.is_projection(old) and weights[old].ndim == 2
+        else weights[old]
         for old, new in names.items()
     }
     return files.Weights.from_arrays(arrays)

@@ -1,6 +1,6 @@
 """A Request becomes events: text, noise, sampling, decoding; every picture leaves with the Request that made it."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, cast
@@ -104,7 +104,7 @@ class Pipeline:
                 for index, latent in zip(indices, latents, strict=True):
                     yield Made(Picture.made(_image(self.model.decode(latent)), request, index))
 
-    def _sample(self, request: Request, plan: Plan, prompt: str, indices: range) -> Iterator[Event]:
+    def _sample(self, request: Request, plan: Plan, prompt: str, indices: range) -> Generator[Event, None, Tensor]:
         """One batch of latents [B, 4, h, w]."""
         encoder = PromptEncoder(self.model.networks.text_encoder, self._tokenizer, TextRules.of(request))
         text = RunText(encoder, prompt, request.negative_prompt, plan.calls, len(indices))
@@ -117,7 +117,7 @@ class Pipeline:
         assert stage is not None  # there is at least one stage
         if not stage.latents.isfinite().all():
             raise NumericalError(_no_picture(request))
-        return stage.latents  # noqa: B901  (handed on by `yield from`)
+        return stage.latents
 
     def _noise(self, request: Request, indices: range) -> ImageNoise:
         cell = self.model.family.downscale

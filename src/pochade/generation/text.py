@@ -92,7 +92,8 @@ class PromptEncoder:
         encoded = self.text_encoder(torch.tensor(unique, device=device), self.rules.clip_skip).float()
         vectors = encoded[[unique.index(each.tokens) for each in chunks]]
         multipliers = torch.tensor([each.multipliers for each in chunks], device=device)
-        return emphasis.apply(self.rules.emphasis, vectors, multipliers)
+        weighted: Tensor = emphasis.apply(self.rules.emphasis, vectors, multipliers)
+        return weighted
 
 
 class RunText:

@@ -1,9 +1,9 @@
-"""The CLIP text encoder (Radford et al. 2021, arXiv:2103.00020), named as in SD 1 checkpoints (below `cond_stage_model.transformer.`)."""
+"""The CLIP text encoder (Radford et al. 2021, arXiv:2103.00020), named as in SD 1 below its prefix."""
 
 import torch
 from torch import Tensor, nn
 
-from pochade.networks.layers import attend, layer_norm_of, linear_of
+from pochade.networks.layers import attend, embedding_of, layer_norm_of, linear_of
 from pochade.networks.shapes import Shape, Shapes, children, joined, linear, norm, within
 
 
@@ -19,15 +19,15 @@ class CLIPText(nn.Module):
         return self.encode(self.embed(tokens), skip)
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """Vectors of the tokens [B, 77, D] before positions are added: the place where textual inversion puts its own."""
+        """Vectors of the tokens [B, 77, D] without positions: the place where textual inversion puts its own."""
         vectors: Tensor = self.text_model.embeddings.token_embedding(tokens)
         return vectors
 
     def encode(self, vectors: Tensor, skip: int = 1) -> Tensor:
         """Token vectors [B, 77, D] through the encoder.
 
-        `skip` counts from the end as A1111's clip skip does: 1 is the last layer, 2 the one before; the final layer norm is
-        applied in every case.
+        `skip` counts from the end as A1111's clip skip does: 1 is the last layer, 2 the one before; the final layer
+        norm is applied in every case.
         """
         model = self.text_model
         x = vectors + model.embeddings.position_embedding.weight[: vectors.shape[1]]
@@ -58,8 +58,8 @@ class Embeddings(nn.Module):
 
     def __init__(self, shapes: Shapes) -> None:
         super().__init__()
-        self.token_embedding = nn.Embedding(*shapes["token_embedding.weight"])
-        self.position_embedding = nn.Embedding(*shapes["position_embedding.weight"])
+        self.token_embedding = embedding_of(shapes, "token_embedding")
+        self.position_embedding = embedding_of(shapes, "position_embedding")
 
 
 class Encoder(nn.Module):
@@ -122,7 +122,10 @@ class FeedForward(nn.Module):
 def clip_shapes(width: int, layers: int, vocabulary: int = 49408, positions: int = 77) -> dict[str, Shape]:
     """Names and shapes of a CLIP text encoder."""
     parts: list[dict[str, Shape]] = [
-        {"embeddings.token_embedding.weight": (vocabulary, width), "embeddings.position_embedding.weight": (positions, width)},
+        {
+            "embeddings.token_embedding.weight": (vocabulary, width),
+            "embeddings.position_embedding.weight": (positions, width),
+        },
         norm("final_layer_norm", width),
     ]
     for index in range(layers):

@@ -37,9 +37,15 @@ def layer_norm_of(shapes: Shapes, name: str) -> nn.LayerNorm:
     return nn.LayerNorm(shapes[f"{name}.weight"][0])
 
 
+def embedding_of(shapes: Shapes, name: str) -> nn.Embedding:
+    """A table as large as its weight's shape says; it gets an empty one, or torch would fill it with noise first."""
+    rows, width = shapes[f"{name}.weight"]
+    return nn.Embedding(rows, width, _weight=torch.empty(rows, width))
+
+
 def attend(query: Tensor, key: Tensor, value: Tensor, heads: int, causal: bool = False) -> Tensor:
     """Multi-head attention: query [B, T, C], key and value [B, S, C]; returns [B, T, C]."""
-    query, key, value = (each.unflatten(-1, (heads, -1)).transpose(1, 2) for each in (query, key, value))
+    query, key, value = (_heads_apart(each, heads) for each in (query, key, value))
     if torch.is_grad_enabled() and query.device.type == "cpu" and key.shape[2] <= _SHORT:
         mixed = _attend_short(query, key, value, causal)
     else:
@@ -47,12 +53,18 @@ def attend(query: Tensor, key: Tensor, value: Tensor, heads: int, causal: bool =
     return mixed.transpose(1, 2).flatten(2)
 
 
+def _heads_apart(x: Tensor, heads: int) -> Tensor:
+    batch, tokens, width = x.shape
+    return x.view(batch, tokens, heads, width // heads).transpose(1, 2)
+
+
 def _attend_short(query: Tensor, key: Tensor, value: Tensor, causal: bool) -> Tensor:
     """The same as plain products: torch's fused kernel takes three times as long backwards where heads are narrow."""
     scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
     if causal:
         scores = scores + torch.full(scores.shape[-2:], float("-inf"), dtype=scores.dtype).triu(1)
-    return scores.softmax(-1, dtype=scores.dtype) @ value
+    mixed: Tensor = scores.softmax(-1, dtype=scores.dtype) @ value
+    return mixed
 
 
 def sinusoid(timesteps: Tensor, width: int) -> Tensor:

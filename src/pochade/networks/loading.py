@@ -44,9 +44,7 @@ def networks_of(weights: Weights, family: Family, device: torch.device, dtype: t
     )
 
 
-def load(
-    build: Callable[[Shapes], N], weights: Weights, prefix: str, device: torch.device, dtype: torch.dtype
-) -> N:
+def load(build: Callable[[Shapes], N], weights: Weights, prefix: str, device: torch.device, dtype: torch.dtype) -> N:
     """One network from the tensors below `prefix`, without a copy where device and dtype are the file's own."""
     names = _names_below(weights, prefix)
     shapes: dict[str, Shape] = {name: weights.info(full).shape for name, full in names.items()}
@@ -55,7 +53,8 @@ def load(
             network = build(shapes)
     except (KeyError, ValueError) as error:
         raise MalformedFileError(
-            weights.path or "the weights", f"the tensors below '{prefix}' form no complete {_title(build)} ({error} is missing or odd)."
+            weights.path or "the weights",
+            f"the tensors below '{prefix}' form no complete {_title(build)} ({error} is missing or odd).",
         ) from error
     state = {name: tensor_of(weights[names[name]]).to(device, dtype) for name in network.state_dict() if name in names}
     _assign(network, state, weights, prefix)
@@ -94,12 +93,15 @@ def _assign(network: nn.Module, state: Mapping[str, Tensor], weights: Weights, p
     missing = [name for name in network.state_dict() if name not in state]
     if missing:
         raise MalformedFileError(
-            weights.path or "the weights", f"{len(missing)} tensors are missing below '{prefix}', the first is '{missing[0]}'."
+            weights.path or "the weights",
+            f"{len(missing)} tensors are missing below '{prefix}', the first is '{missing[0]}'.",
         )
     try:
         network.load_state_dict(state, strict=True, assign=True)
     except RuntimeError as error:
-        raise MalformedFileError(weights.path or "the weights", f"tensors below '{prefix}' do not fit together: {error}") from error
+        raise MalformedFileError(
+            weights.path or "the weights", f"tensors below '{prefix}' do not fit together: {error}"
+        ) from error
 
 
 def _title(build: object) -> str:

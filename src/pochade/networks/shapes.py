@@ -1,7 +1,7 @@
 """Tensor shapes by name: the one description from which every network is built.
 
-A checkpoint and a network to be trained from nothing are described alike, by `{name: shape}`; a network's constructor asks
-which names exist and how wide they are. So true SD 1.5 and a reduced-width model go through the same code.
+A checkpoint and a network to be trained from nothing are described alike, by `{name: shape}`; a network's constructor
+asks which names exist and how wide they are. So true SD 1.5 and a reduced-width model go through the same code.
 """
 
 from collections.abc import Iterable, Mapping

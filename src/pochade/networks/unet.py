@@ -1,7 +1,7 @@
 """The denoising UNet of latent diffusion (Rombach et al. 2022, arXiv:2112.10752), named as in the original checkpoints.
 
-Which layer stands at `input_blocks.4.1` is decided by the tensors below that name, so one constructor builds every width,
-depth and number of levels.
+Which layer stands at `input_blocks.4.1` is decided by the tensors below that name, so one constructor builds every
+width, depth and number of levels.
 """
 
 from collections.abc import Sequence
@@ -123,7 +123,8 @@ class Transformer(nn.Module):
             hidden = self.proj_out(_to_picture(hidden, x))
         else:
             hidden = _to_picture(self.proj_out(hidden), x)
-        return x + hidden
+        result: Tensor = x + hidden
+        return result
 
 
 class TransformerBlock(nn.Module):
@@ -220,7 +221,6 @@ class Upsample(nn.Module):
         return result
 
 
-
 def _blocks(shapes: Shapes, heads: int | None, head_width: int) -> nn.ModuleList:
     return nn.ModuleList(Block(within(shapes, f"{index}."), heads, head_width) for index in children(shapes))
 
@@ -243,20 +243,30 @@ def _to_sequence(x: Tensor) -> Tensor:
 
 
 def _to_picture(sequence: Tensor, like: Tensor) -> Tensor:
-    return sequence.unflatten(1, like.shape[-2:]).permute(0, 3, 1, 2)
+    batch, _, height, width = like.shape
+    return sequence.view(batch, height, width, -1).permute(0, 3, 1, 2)
 
 
 def unet_shapes(
-    width: int, multipliers: Sequence[int], context: int, attention_levels: Sequence[int], blocks: int = 2, channels: int = 4
+    width: int,
+    multipliers: Sequence[int],
+    context: int,
+    attention_levels: Sequence[int],
+    blocks: int = 2,
+    channels: int = 4,
 ) -> dict[str, Shape]:
-    """Names and shapes of an SD 1 style UNet: `width` times each multiplier per level, `blocks` residual blocks per level."""
+    """Names and shapes of an SD 1 UNet: `width` times each multiplier per level, `blocks` residual blocks per level."""
     time = 4 * width
     parts = [linear("time_embed.0", width, time), linear("time_embed.2", time, time)]
     parts.append(conv("input_blocks.0.0", channels, width, 3))
     skips, here, index = [width], width, 1
     for level, multiplier in enumerate(multipliers):
         for _ in range(blocks):
-            parts.append(_block_shapes(f"input_blocks.{index}", here, width * multiplier, time, context if level in attention_levels else 0))
+            parts.append(
+                _block_shapes(
+                    f"input_blocks.{index}", here, width * multiplier, time, context if level in attention_levels else 0
+                )
+            )
             here, index = width * multiplier, index + 1
             skips.append(here)
         if level + 1 < len(multipliers):
@@ -269,7 +279,9 @@ def unet_shapes(
     for level, multiplier in reversed(list(enumerate(multipliers))):
         for block in range(blocks + 1):
             attention = context if level in attention_levels else 0
-            parts.append(_block_shapes(f"output_blocks.{index}", here + skips.pop(), width * multiplier, time, attention))
+            parts.append(
+                _block_shapes(f"output_blocks.{index}", here + skips.pop(), width * multiplier, time, attention)
+            )
             here = width * multiplier
             if level and block == blocks:
                 parts.append(conv(f"output_blocks.{index}.{2 if attention else 1}.conv", here, here, 3))

@@ -1,4 +1,4 @@
-"""The KL autoencoder between pictures and latents, named as in the original checkpoints (below `first_stage_model.`)."""
+"""The KL autoencoder between pictures and latents, named as in the original below `first_stage_model.`"""
 
 from collections.abc import Sequence
 
@@ -144,7 +144,7 @@ class PixelAttention(nn.Module):
         """[B, C, h, w] to the same shape."""
         hidden = self.norm(x)
         query, key, value = (each(hidden).flatten(2).transpose(1, 2) for each in (self.q, self.k, self.v))
-        mixed = attend(query, key, value, heads=1).transpose(1, 2).unflatten(2, x.shape[-2:])
+        mixed = attend(query, key, value, heads=1).transpose(1, 2).reshape(x.shape)
         result: Tensor = x + self.proj_out(mixed)
         return result
 
@@ -185,7 +185,7 @@ def _levels(shapes: Shapes) -> nn.ModuleList:
 
 
 def vae_shapes(width: int, multipliers: Sequence[int], blocks: int = 2, latent: int = 4) -> dict[str, Shape]:
-    """Names and shapes of a KL autoencoder: `width` times each multiplier, `blocks` residual blocks per level (one more up)."""
+    """Names and shapes of a KL autoencoder: `width` times each multiplier, `blocks` residual blocks (up: + 1)."""
     parts = [conv("encoder.conv_in", 3, width, 3)]
     here = width
     for level, multiplier in enumerate(multipliers):
@@ -194,7 +194,11 @@ def vae_shapes(width: int, multipliers: Sequence[int], blocks: int = 2, latent: 
             here = width * multiplier
         if level + 1 < len(multipliers):
             parts.append(conv(f"encoder.down.{level}.downsample.conv", here, here, 3))
-    parts += [_middle_shapes("encoder.mid", here), norm("encoder.norm_out", here), conv("encoder.conv_out", here, 2 * latent, 3)]
+    parts += [
+        _middle_shapes("encoder.mid", here),
+        norm("encoder.norm_out", here),
+        conv("encoder.conv_out", here, 2 * latent, 3),
+    ]
     parts += [conv("quant_conv", 2 * latent, 2 * latent, 1), conv("post_quant_conv", latent, latent, 1)]
     parts += [conv("decoder.conv_in", latent, here, 3), _middle_shapes("decoder.mid", here)]
     for level, multiplier in reversed(list(enumerate(multipliers))):

@@ -24,5 +24,7 @@ def normal(shape: tuple[int, ...], seed: int, purpose: str, *numbers: int) -> Te
 def batch_of(count: int, size: int, seed: int, step: int) -> list[tuple[int, int]]:
     """The (epoch, index) pairs of one step: every index once per epoch, in an order of that epoch's own."""
     places = range(step * size, (step + 1) * size)
-    orders = {epoch: generator(seed, "order", epoch).permutation(count) for epoch in {place // count for place in places}}
+    orders = {
+        epoch: generator(seed, "order", epoch).permutation(count) for epoch in {place // count for place in places}
+    }
     return [(place // count, int(orders[place // count][place % count])) for place in places]

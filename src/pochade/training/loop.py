@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -86,7 +86,7 @@ class State:
         """A fresh run."""
         parameters = dict(method.trainable())
         average = {name: each.detach().clone() for name, each in parameters.items()}
-        groups = [
+        groups: list[dict[str, Any]] = [
             # norms, biases and embeddings are not pulled towards zero
             {"params": [each for name, each in parameters.items() if _decays(name, each)]},
             {"params": [each for name, each in parameters.items() if not _decays(name, each)], "weight_decay": 0.0},
@@ -142,7 +142,7 @@ class State:
 def train(method: Method, plan: Plan, folder: Path) -> Iterator[Event]:
     """Train until `plan.steps`, going on from what `folder` holds; yields a Step per step and Saved per state.
 
-    Afterwards the parameters of `method` hold their moving average. Raises NumericalError when the loss stops being a number.
+    Afterwards the parameters of `method` hold their moving average. Raises NumericalError when the loss is no number.
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = State.start(method, plan)
@@ -155,9 +155,8 @@ def train(method: Method, plan: Plan, folder: Path) -> Iterator[Event]:
             loss = method.loss(state.step)
             value = loss.item()
             if not math.isfinite(value):
-                raise NumericalError(
-                    f"The loss became {value} at step {state.step}; lower the learning rate ({plan.learning_rate}) and resume."
-                )
+                advice = f"lower the learning rate ({plan.learning_rate}) and resume"
+                raise NumericalError(f"The loss became {value} at step {state.step}; {advice}.")
             rate = plan.rate(state.step)
             state.advance(loss, plan)
             line = {"step": state.step, "loss": round(value, 6), "rate": rate}

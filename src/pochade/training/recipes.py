@@ -1,11 +1,11 @@
 """A model from nothing by recipe: autoencoder, latents, UNet with text encoder, decoder polish, one checkpoint.
 
-A recipe is a TOML file; `pochade/picturebook/recipe.toml` is the one of the shipped model. Every stage has a folder of its own
-below the run's and resumes there, so the same command goes on after a kill at any point.
+A recipe is a TOML file; `pochade/picturebook/recipe.toml` is the one of the shipped model. Every stage has a folder of
+its own below the run's and resumes there, so the same command goes on after a kill at any point.
 """
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -117,7 +117,7 @@ def _standardise(vae: VAE, book: Pictures) -> None:
     quant.bias[count:] += 2 * factor.log()
 
 
-def _latents(vae: VAE, pictures: Pictures, path: Path) -> Iterator[Event]:
+def _latents(vae: VAE, pictures: Pictures, path: Path) -> Generator[Event, None, Tensor]:
     """Encode all pictures once, or read what an earlier run encoded; returns them scaled, float16 [N, 4, h, w]."""
     if not path.exists():
         parts = []
@@ -125,7 +125,7 @@ def _latents(vae: VAE, pictures: Pictures, path: Path) -> Iterator[Event]:
             parts.append(part.half())
             yield Step(min(len(parts) * _ENCODED_AT_ONCE, len(pictures)), len(pictures), "latents")
         files.save(path, {"latents": array_of(torch.cat(parts))})
-    return tensor_of(files.open(path)["latents"])  # noqa: B901  (handed on by `yield from`)
+    return tensor_of(files.open(path)["latents"])
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Native training: the whole UNet and text encoder learn to predict the noise in latents, from nothing or from a model."""
+"""Native training: the whole UNet and text encoder learn to predict the noise in latents."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,8 +20,8 @@ _HELD_OUT = 64
 class NativeTraining:
     """`latents` are the scaled latents of `pictures`, one row each; `dropout` is the share of empty captions.
 
-    The squared error of the noise is weighted by min(SNR, snr_gamma) / SNR (Hang et al. 2023, arXiv:2303.09556), which keeps
-    the many nearly clean timesteps from drowning those where the picture is composed; 0 switches that off.
+    The squared error of the noise is weighted by min(SNR, snr_gamma) / SNR (Hang et al. 2023, arXiv:2303.09556), which
+    keeps the many nearly clean timesteps from drowning those where the picture is composed; 0 switches that off.
     """
 
     unet: UNet
@@ -48,7 +48,9 @@ class NativeTraining:
         """Weighted error of the predicted noise over one batch."""
         places = chance.batch_of(len(self.pictures), self.batch, self.seed, step)
         clean = self.latents[[index for _, index in places]].float()
-        times = torch.from_numpy(chance.generator(self.seed, "time", step).integers(len(self.table.alphas), size=self.batch))
+        times = torch.from_numpy(
+            chance.generator(self.seed, "time", step).integers(len(self.table.alphas), size=self.batch)
+        )
         noise = chance.normal(tuple(clean.shape), self.seed, "noise", step)
         return self._error(clean, [self._caption(*place) for place in places], times, noise)
 
