@@ -54,13 +54,13 @@ class UNet(nn.Module):
         return prediction
 
 
-class Block(nn.Sequential):
+class Block(nn.ModuleList):
     """Layers in a row; each takes what it needs of time, text and the size that the next skip connection has."""
 
     def __init__(self, shapes: Shapes, heads: int | None, head_width: int) -> None:
-        super().__init__(*(_layer(within(shapes, f"{index}."), heads, head_width) for index in children(shapes)))
+        super().__init__(_layer(within(shapes, f"{index}."), heads, head_width) for index in children(shapes))
 
-    def forward(self, x: Tensor, time: Tensor, context: Tensor, size: Sequence[int] | None = None) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor, time: Tensor, context: Tensor, size: Sequence[int] | None = None) -> Tensor:
         """One level's features [B, C, h, w] through every layer."""
         for layer in self:
             if isinstance(layer, Residual):
