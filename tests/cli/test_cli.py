@@ -11,7 +11,6 @@ import pytest
 from pochade.cli import COMMANDS
 from pochade.errors import NumericalError
 
-
 WORDS = [[each] for each in COMMANDS if each not in ("train", "evaluate")]
 WORDS += [["train", "native"], ["evaluate", "picturebook"]]
 

@@ -22,10 +22,11 @@ from pochade.families import SD1
 from pochade.networks import VAE, CLIPText, UNet, array_of, clip_shapes, fresh, tensor_of, unet_shapes, vae_shapes
 from pochade.picturebook.pictures import PictureBook
 from pochade.sampling.table import NoiseTable
-from pochade.training.loop import Plan, train
+from pochade.training.loop import LOG, Method, Plan, train
 from pochade.training.methods.native import NativeTraining
 from pochade.training.methods.vae import VAETraining
 from pochade.training.pictures import Pictures, as_tensor
+from pochade.training.plot import plot
 
 LATENTS = "latents.safetensors"
 MODEL = "model.safetensors"
@@ -86,7 +87,7 @@ def train_recipe(recipe: Recipe, folder: Path) -> Iterator[Event]:
         held_out=(held_out, unseen),
         **_without_plan(recipe.native),
     )
-    yield from _named(train(method, _plan(recipe.native), folder / "native"), "unet")
+    yield from _stage(method, recipe.native, folder / "native", "unet")
     for number, stage in enumerate(recipe.decoder, 1):
         seed = recipe.seed + 100 + number
         yield from _train_vae(vae, book, {"parts": "decoder"} | dict(stage), seed, folder / f"decoder-{number}")
@@ -94,8 +95,14 @@ def train_recipe(recipe: Recipe, folder: Path) -> Iterator[Event]:
 
 
 def _train_vae(vae: VAE, book: Pictures, stage: Mapping[str, Any], seed: int, folder: Path) -> Iterator[Event]:
-    method = VAETraining(vae, book, seed=seed, **_without_plan(stage))
-    yield from _named(train(method, _plan(stage), folder), folder.name)
+    yield from _stage(VAETraining(vae, book, seed=seed, **_without_plan(stage)), stage, folder, folder.name)
+
+
+def _stage(method: Method, stage: Mapping[str, Any], folder: Path, what: str) -> Iterator[Event]:
+    """Train one stage, and draw its losses beside its log."""
+    for event in train(method, _plan(stage), folder):
+        yield Step(event.done, event.total, what, event.loss) if isinstance(event, Step) else event
+    plot(folder / LOG, f"{what}: loss by step").save(folder / "loss.png")
 
 
 @torch.no_grad()
@@ -160,11 +167,6 @@ def _export(recipe: Recipe, method: NativeTraining, vae: VAE, path: Path) -> Pat
         "modelspec.prediction_type": "epsilon",
     }
     return files.save(path, arrays, metadata)
-
-
-def _named(events: Iterator[Event], what: str) -> Iterator[Event]:
-    for event in events:
-        yield Step(event.done, event.total, what, event.loss) if isinstance(event, Step) else event
 
 
 def _plan(stage: Mapping[str, Any]) -> Plan:
