@@ -91,6 +91,8 @@ def test_a_warning_goes_to_stderr(run, pipeline):
         (["--size", "500x512"], 2, "width is 500; it must be a multiple of 8 from 64 to 8192 (nearest: 496 or 504)."),
         (["--rng", "npu"], 2, "There is no choice of rng named 'npu'; did you mean gpu"),
         (["--model", "nowhere"], 2, "There is no checkpoint file 'nowhere', and no folder to look in"),
+        (["--model", "x.safetensors"], 3, "x.safetensors: there is no such file; check the path"),
+        (["--seed", "9223372036854775807", "--count", "2"], 2, "The last of 2 pictures would have a seed above"),
         (["--model", "x", "--models", "none"], 2, "none: there is no such models folder"),
     ],
 )
@@ -137,3 +139,24 @@ def test_plain_progress_has_few_lines(run):
     assert len(done.stderr.splitlines()) < 20
     assert re.search(r"steps 500/500, \d+\.\d s", done.stderr)
     Image.open("x.png").close()
+
+
+def test_an_output_that_cannot_be_is_refused_before_the_drawing(run, pipeline, monkeypatch):
+    Path("note.txt").touch()
+    for output in ("note.txt/x.png", "note.txt/folder"):
+        done = run("txt2img", "a", "-o", output)
+        assert (done.exit_code, pipeline.loaded) == (2, None)
+        assert done.stderr.startswith("Error: note.txt is a file")
+    monkeypatch.setattr("os.access", lambda *arguments: False)
+    done = run("txt2img", "a", "-o", "locked/x.png")
+    assert (done.exit_code, pipeline.loaded) == (3, None)
+    assert "nothing may be written into this folder" in done.stderr
+
+
+def test_adaptive_progress_does_not_repeat_its_last_line(monkeypatch, capsys):
+    from pochade.cli.progress import watch
+    from pochade.events import Step
+
+    monkeypatch.setattr("sys.stderr.isatty", lambda: False, raising=False)
+    assert list(watch([Step(1, 2), *[Step(2, 2)] * 50])) == []
+    assert capsys.readouterr().err.count("steps 2/2") == 1

@@ -1,5 +1,6 @@
 """The evaluation: right pictures count as right, wrong ones as wrong, and the sheet shows which is which."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -59,3 +60,28 @@ def test_the_sheet_frames_what_missed(stubborn, framed):
     assert sheet.size == (4 * 132, 3 * 132)
     corner = sheet.getpixel((132 * 3, 132 * 2))
     assert (corner == (255, 0, 0)) is framed
+
+
+def test_a_sheet_of_no_known_format_is_refused_before_the_work(monkeypatch):
+    from typer.testing import CliRunner
+
+    from pochade.cli import app
+
+    monkeypatch.setattr("pochade.cli.txt2img.pipeline_for", lambda *arguments: pytest.fail("it was loaded"))
+    done = CliRunner().invoke(app, ["evaluate", "picturebook", "--sheet", "sheet.pgn"])
+    assert done.exit_code == 2
+    assert "sheet.pgn: .pgn names no image format" in done.stderr
+
+
+def test_the_sheet_is_saved(monkeypatch, tmp_path):
+    from typer.testing import CliRunner
+
+    from pochade.cli import app
+
+    monkeypatch.setattr("pochade.cli.txt2img.pipeline_for", lambda *arguments: Painter())
+    done = CliRunner().invoke(
+        app, ["evaluate", "picturebook", "--count", "4", "--sheet", str(tmp_path / "new" / "sheet.png"), "--json"]
+    )
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["count"] == 4
+    assert (tmp_path / "new" / "sheet.png").is_file()

@@ -6,7 +6,7 @@ import pytest
 
 from pochade.families import SD1, recognise
 
-from .manifests import narrow, shapes, without
+from .manifests import manifest, narrow, part, shapes, without
 
 FULL = shapes("sd15.ldm")
 EMA_ONLY = without(FULL, "model.diffusion_model.")
@@ -36,6 +36,22 @@ def test_sd1_is_recognised_in_every_shape(tensors):
 def test_other_families_are_not_sd1(name):
     assert recognise(shapes(name)) is None
     assert recognise(narrow(shapes(name))) is None
+
+
+@pytest.mark.parametrize("prefix", ["", "control_model."])
+def test_a_unet_or_controlnet_of_its_own_file_is_recognised(prefix):
+    unet = {prefix + name: shape for name, shape in part(FULL, SD1.unet_prefix).items()}
+    assert recognise(unet) is SD1
+    linear = {name: shape[:2] if "proj_in" in name else shape for name, shape in unet.items()}
+    assert recognise(linear) is None
+    assert recognise(unet | {f"{prefix}label_emb.0.0.weight": (1280, 2816)}) is None
+
+
+def test_a_unet_in_diffusers_names_is_recognised():
+    unet = {name: tuple(shape) for name, (_, shape, *_) in manifest("sd15.diffusers")["components"]["unet"].items()}
+    assert recognise(unet) is SD1
+    assert SD1.variant(unet) == "base"
+    assert SD1.variant(unet | {"conv_in.weight": (320, 9, 3, 3)}) == "inpainting"
 
 
 def test_a_vae_alone_belongs_to_no_family():

@@ -42,6 +42,19 @@ BROKEN = {
     "long number": packed(b'{"a":' + b"9" * 100_000 + b"}"),
     "deep": packed(b'{"a":' * 100_000 + b"1" + b"}" * 100_000),
     "deep shape": packed(b'{"a":{"dtype":"F32","shape":' + b"[" * 900 + b"]" * 900 + b',"data_offsets":[0,16]}}'),
+    "surrogate in the metadata": packed(b'{"__metadata__":{"a":"\\ud800"}}', b""),
+    "entry twice": packed(b'{"a":%s,"a":%s}' % ((json.dumps(entry("U8", (0,), 0, 0)).encode(),) * 2), b""),
+    "field twice": packed(b'{"a":{"dtype":"F32","dtype":"F32","shape":[4],"data_offsets":[0,16]}}'),
+    "comma at the end": packed(json.dumps({"a": entry()}).encode()[:-1] + b", }"),
+    "no comma": packed(json.dumps({"a": entry()}).encode()[:-1] + b' "b":{}}'),
+    "only a comma": packed(b"{,}", b""),
+    "not closed": packed(json.dumps({"a": entry()}).encode()[:-1]),
+    "two objects": packed(json.dumps({"a": entry()}).encode() * 2),
+    "three million lists": packed(b'{"a":[' + b"[]," * 3_000_000 + b"[]]}", b""),
+    "three million lists inside": packed(b'{"a":{"b":[' + b"[]," * 3_000_000 + b"[]]}}", b""),
+    "three million texts inside": packed(b'{"a":{"b":[' + b'"",' * 3_000_000 + b'""]}}', b""),
+    "three million objects": packed(b'{"a":{"b":[' + b"{}," * 3_000_000 + b"{}]}}", b""),
+    "a long text": packed(b'{"a":"' + b"a" * 20_000_000 + b'"}', b""),
     "twice": packed(b'{"a":1,"a":2}'),
     "metadata twice": packed(b'{"__metadata__":{},"__metadata__":{}}', b""),
     "number as metadata": packed({"__metadata__": {"a": 1}}, b""),
@@ -116,6 +129,16 @@ def test_padding_and_unaligned_data_are_fine(tmp_path, padding):
     path = tmp_path / "x"
     path.write_bytes(packed(json.dumps({"a": entry()}).encode() + padding, values.tobytes()))
     assert np.array_equal(files.open(path)["a"], values)
+
+
+def test_texts_may_hold_braces_quotes_and_escapes(tmp_path):
+    metadata = {"json": '{"x": {"y": "}\\""}}', "{": "}", "é": "\n\u2028\\"}
+    header = {"__metadata__": metadata, '} "odd': entry(), "": entry("U8", (0,), 16, 16)}
+    for ascii_only in (True, False):
+        text = json.dumps(header, indent=1, ensure_ascii=ascii_only).encode()
+        (tmp_path / "x").write_bytes(packed(text))
+        weights = files.open(tmp_path / "x")
+        assert (weights.metadata, set(weights)) == (metadata, {'} "odd', ""})
 
 
 def test_arrays_are_views_that_torch_takes_without_copy(tmp_path):

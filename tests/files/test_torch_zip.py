@@ -182,7 +182,7 @@ def test_a_second_pickle_behind_the_first_is_refused(tmp_path):
         files.open(tmp_path / "x")
 
 
-DEEP = 200_000
+DEEP = 50_000
 BROKEN = {
     "no stop": b"}",
     "empty stack": b".",
@@ -232,6 +232,21 @@ BROKEN = {
     "big byte string": name("builtins", "bytearray") + b"J\xff\xff\xff\x7f\x85R.",
     "copies": b"](" + b"N" * 50_000 + b"eq\x00" + (name("builtins", "list") + b"h\x00\x85R") * 200 + b".",
 }
+
+
+@pytest.mark.parametrize(
+    "swarm",
+    [
+        b"\x8f" * 1_100_000,
+        name("argparse", "Namespace") + b"q\x00" + b"h\x00)R" * 850_000,
+    ],
+    ids=["sets", "stubs"],
+)
+@pytest.mark.slow
+def test_what_takes_much_memory_counts_as_many_steps(tmp_path, swarm):
+    (tmp_path / "x").write_bytes(checkpoint(b"\x80\x04" + swarm + b"."))
+    with pytest.raises(MalformedFileError, match="steps"):
+        files.open(tmp_path / "x")
 
 
 @pytest.mark.parametrize("case", BROKEN)

@@ -1,5 +1,7 @@
 import json
 import random
+import subprocess
+import sys
 from contextlib import suppress
 
 import pytest
@@ -145,7 +147,19 @@ def test_missing_and_bad_files_are_one_sentence(tmp_path):
         Picture.open(tmp_path / "text.png")
 
 
-@pytest.mark.parametrize("record", ["{", "[]", "{}", '{"request": 5}', '{"request": {"steps": 0}}', '{"index": "x"}'])
+@pytest.mark.parametrize(
+    "record",
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"request": 5}',
+        '{"request": {"steps": 0}}',
+        '{"index": "x"}',
+        '{"index": 1, "request": {}}',
+        '{"index": -1, "request": {}}',
+    ],
+)
 def test_a_bad_record_is_an_error_only_when_it_is_needed(tmp_path, record):
     chunks = PngImagePlugin.PngInfo()
     chunks.add_text("parameters", "a cat")
@@ -169,3 +183,14 @@ def test_damaged_files_give_our_errors_only(tmp_path, suffix):
         path.write_bytes(damaged)
         with suppress(MalformedFileError):
             Picture.open(path)
+
+
+def test_what_a_killed_save_left_is_gone_after_the_next(tmp_path):
+    path = picture().save(tmp_path / "x.png")
+    script = "import os, signal; from PIL import Image; from pochade import Picture; "
+    script += "os.fsync = lambda *_: os.kill(os.getpid(), signal.SIGKILL); "
+    script += f"Picture(Image.new('RGB', (8, 8))).save({str(path)!r})"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode < 0
+    assert len(list(tmp_path.iterdir())) == 2
+    picture().save(path)
+    assert list(tmp_path.iterdir()) == [path]

@@ -8,7 +8,8 @@ from PIL import Image
 from pochade import Pipeline, Request, files
 from pochade.errors import MalformedFileError, MissingFileError, NumericalError, UnknownNameError, UsageError
 from pochade.events import Made, Preview, Step, Warned
-from pochade.generation.model import device_of, dtype_of
+from pochade.families import SD1
+from pochade.generation.model import _resolution, device_of, dtype_of
 from pochade.networks import VAE, fresh, vae_shapes
 from pochade.networks.loading import array_of
 from tests.golden.models import VAE as VAE_PREFIX
@@ -135,6 +136,13 @@ def test_a_file_of_no_family_is_refused(tmp_path):
     path = files.save(tmp_path / "what.safetensors", {"a": np.zeros(3, np.float32)})
     with pytest.raises(MalformedFileError, match="inspect"):
         Pipeline.load(path)
+
+
+@pytest.mark.parametrize("stated", ["0x0", "8x8", "99999x64", "²x64", "64", "65x64"])
+def test_a_resolution_that_no_picture_can_have_is_not_believed(stated):
+    weights = files.Weights.from_arrays({}, {"modelspec.resolution": stated})
+    assert _resolution(weights, SD1) == (512, 512)
+    assert _resolution(files.Weights.from_arrays({}, {"modelspec.resolution": "128x96"}), SD1) == (128, 96)
 
 
 def spoiled(tmp_path, name: str) -> Pipeline:

@@ -4,7 +4,8 @@ import pytest
 
 from pochade import kinds
 from pochade.families import SD1
-from pochade.kinds import checkpoint, lora
+from pochade.kinds import checkpoint, embedding, hypernetwork, lora
+from pochade.kinds.components import components
 
 from ..families.manifests import part, shapes, without
 
@@ -20,6 +21,7 @@ VAE = part(FULL, "first_stage_model.")
         ("checkpoint", without(FULL, "model.diffusion_model.")),
         ("checkpoint", without(FULL, "first_stage_model.")),
         ("checkpoint", shapes("sdxl-base.ldm")),
+        ("checkpoint", without(FULL, "model")),
         ("unet", without(FULL, "cond_stage_model.", "first_stage_model.")),
         ("unet", part(FULL, "model.diffusion_model.")),
         ("vae", VAE),
@@ -36,6 +38,7 @@ VAE = part(FULL, "first_stage_model.")
         ("embedding", {"<cat>": (768,)}),
         ("hypernetwork", {"320.0.linear.0.weight": (640, 320), "320.1.linear.0.weight": (640, 320)}),
         ("controlnet", {"control_model.zero_convs.0.0.weight": (320, 320, 1, 1)}),
+        ("controlnet", part(FULL, "model.diffusion_model.") | {"zero_convs.0.0.weight": (320, 320, 1, 1)}),
         ("controlnet", {"controlnet_cond_embedding.conv_in.weight": (16, 3, 3, 3), "down_blocks.0.x": (1,)}),
         ("upscaler", {"conv_first.weight": (64, 3, 3, 3)}),
         ("upscaler", {"model.0.weight": (64, 3, 3, 3), "model.1.sub.0.RDB1.conv1.0.weight": (32, 64, 3, 3)}),
@@ -76,6 +79,7 @@ def test_dylora_is_told_by_its_metadata_only():
 def test_rank_and_family_of_a_lora():
     assert lora.rank(LORA) == 8
     assert lora.rank({"a.diff": (8, 8)}) is None
+    assert lora.rank({"a.lokr_w1": (16, 16), "a.lokr_w2_a": (20, 4), "a.lokr_w2_b": (4, 48)}) == 4
     assert lora.family_of(LORA) is SD1
     assert lora.family_of({name: shape for name, shape in LORA.items() if name.startswith("lora_te_")}) is SD1
     assert lora.family_of({"lora_unet_x_proj_in.lora_down.weight": (8, 320)}) is None
@@ -83,6 +87,27 @@ def test_rank_and_family_of_a_lora():
     assert lora.family_of({"lora_unet_x_attn2_to_k.lora_down.weight": (8, 1024)}) is None
     assert lora.family_of({"lora_unet_x_attn2_to_k.lora_down.weight": (8,)}) is None
     assert lora.family_of({"lora_te1_text_model_encoder_layers_11_mlp_fc1.lora_down.weight": (8, 768)}) is None
+
+
+def test_family_of_an_embedding_or_hypernetwork_follows_from_the_width_of_the_text():
+    assert embedding.family_of({"string_to_param.*": (8, 768)}) is SD1
+    assert embedding.family_of({"<cat>": (768,)}) is SD1
+    assert embedding.family_of({"emb_params": (8, 1024)}) is None
+    assert embedding.family_of({"clip_l": (8, 768), "clip_g": (8, 1280)}) is None
+    assert hypernetwork.family_of({"320.0.linear.0.weight": (640, 320), "768.0.linear.0.weight": (9, 768)}) is SD1
+    assert hypernetwork.family_of({"320.0.linear.0.weight": (640, 320), "1024.0.linear.0.weight": (9, 1024)}) is None
+
+
+def test_a_controlnet_owns_what_looks_like_half_a_unet():
+    unet = part(FULL, "model.diffusion_model.")
+    alone = dict.fromkeys([*unet, "zero_convs.0.0.weight", "middle_block_out.0.weight", "conv_in.weight"], (1,))
+    assert list(components(alone)) == ["controlnet"]
+    inside = [*without(FULL, "model_ema."), *(f"control_model.{name}" for name in unet)]
+    assert list(components(inside)) == ["unet", "vae", "text-encoder", "controlnet"]
+
+
+def test_leftovers_of_training_make_no_part():
+    assert "vae" not in components([*without(FULL, "first_stage_model."), "first_stage_model.loss.logvar"])
 
 
 def test_moving_averages():

@@ -2,7 +2,7 @@ import hashlib
 
 import pytest
 
-from pochade.errors import UnknownNameError, UsageError
+from pochade.errors import MissingFileError, UnknownNameError, UsageError
 from pochade.library import find_by_hash, find_model
 
 
@@ -75,6 +75,12 @@ def test_the_nearest_names_are_offered(webui):
 def test_nothing_to_look_in_is_said(tmp_path):
     with pytest.raises(UsageError, match="no folder to look in"):
         find_model("a", [])
+    with pytest.raises(MissingFileError, match="there is no such file"):
+        find_model("a.safetensors", [])
+    with pytest.raises(MissingFileError, match="there is no such file"):
+        find_model(str(tmp_path / "a"), [tmp_path])
+    with pytest.raises(UsageError, match="this folder is no model"):
+        find_model(str(tmp_path), [])
     with pytest.raises(UsageError, match="There is no checkpoint in"):
         find_model("a", [tmp_path])
     with pytest.raises(UsageError, match="no such models folder"):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 
@@ -13,7 +14,7 @@ from pochade import files
 from pochade.errors import UnsafeFileError
 from pochade.operations import inspect
 
-from ..families.manifests import narrow, shapes, without
+from ..families.manifests import narrow, part, shapes, without
 
 FIELDS = """
 path format kind family variant prediction components missing ema dtypes parameters bytes junk problems metadata
@@ -74,6 +75,42 @@ def test_damaged_position_numbers_are_found(tmp_path):
     assert codes(report) == ["clip-position-ids"]
     assert "[5]" in report["problems"][0]["message"]
     assert codes(inspected(tmp_path, model(**{POSITIONS: np.arange(9, dtype=np.float16)[None]}))) == []
+
+
+@pytest.mark.parametrize("value", [float("nan"), 1e30])
+def test_position_numbers_that_are_no_numbers_are_damaged(tmp_path, value):
+    report = inspected(tmp_path, model(**{POSITIONS: np.full((1, 9), value, np.float32)}))
+    assert codes(report) == ["clip-position-ids"]
+
+
+def test_absurdly_many_position_numbers_are_not_read(tmp_path):
+    path = tmp_path / "x.safetensors"
+    count = 2**28
+    entry = {"dtype": "I64", "shape": [count], "data_offsets": [0, 8 * count]}
+    header = json.dumps({POSITIONS: entry}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    os.truncate(path, 8 + len(header) + 8 * count)
+    report = inspect(path)
+    assert codes(report) == ["clip-position-ids"]
+    assert str(count) in report["problems"][0]["message"]
+
+
+def test_schedules_of_parts_mix_no_precision(tmp_path):
+    buffers = {f"low_scale_model.{name}": np.zeros(9, np.float32) for name in ("betas", "alphas_cumprod")}
+    assert codes(inspected(tmp_path, model(**buffers))) == []
+
+
+def test_a_controlnet_has_no_variant_and_no_unet(tmp_path):
+    unet = {name: np.zeros(shape, np.float16) for name, shape in part(SMALL, "model.diffusion_model.").items()}
+    unet = {name: array for name, array in unet.items() if not name.startswith("out")}
+    report = inspected(tmp_path, unet | {"zero_convs.0.0.weight": np.zeros((9, 9, 1, 1), np.float16)})
+    facts = [report[key] for key in ("kind", "family", "variant", "prediction", "components", "problems")]
+    assert facts == ["controlnet", "sd1", None, None, ["controlnet"], []]
+
+
+def test_an_alpha_that_is_no_number_is_none(tmp_path):
+    tensors = {"a.lora_down.weight": np.zeros((4, 8)), "a.alpha": np.array(np.nan)}
+    assert inspected(tmp_path, tensors)["alpha"] is None
 
 
 def test_mixed_precision_names_the_parts(tmp_path):

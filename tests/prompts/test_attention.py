@@ -57,9 +57,25 @@ def test_escaping_and_weighting_keep_the_text(text, weight):
 
 
 @pytest.mark.parametrize(
-    "text", ["(" * 10000, "(a" * 4000, "[(" * 3000 + "a" + ")]" * 3000, ":" * 10000, "(a:1" * 3000]
+    "text",
+    [
+        "(" * 10000,
+        "[(" * 3000 + "a" + ")]" * 3000,
+        ":" * 10000,
+        "(a" * 15000,
+        "[a" * 15000 + "]" * 15000,
+        "(a:1" * 5000 + ":1)" * 5000,
+    ],
 )
 def test_deep_nesting_is_fast(text):
     begin = time.process_time()
     attention.parse(text)
-    assert time.process_time() - begin < 2.0
+    assert time.process_time() - begin < 4.0
+
+
+def test_brackets_far_too_deep_are_read_but_weigh_nothing():
+    depth = 1500
+    pieces = attention.parse("[" * depth + "a" + "]" * depth + "b")
+    assert [text for text, _ in pieces] == ["a", "b"]
+    assert pieces[0][1] == pytest.approx(attention.LESS**1000)
+    assert pieces[1][1] == 1.0

@@ -31,6 +31,26 @@ def test_old_files_and_comments_are_read(tmp_path):
     assert styles.read(path) == {"old": Style("old", "a, b")}
 
 
+def test_blanks_behind_the_commas_do_not_count(tmp_path):
+    path = tmp_path / "styles.csv"
+    path.write_text('name, prompt, negative_prompt\nneat, "a, b", c\n', encoding="utf-8")
+    assert styles.read(path) == {"neat": Style("neat", "a, b", "c")}
+
+
+def test_a_failed_write_leaves_the_file_and_nothing_else(tmp_path, monkeypatch):
+    path = tmp_path / "styles.csv"
+    styles.write(path, [Style("a")])
+
+    def fail(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(KeyboardInterrupt):
+        styles.write(path, [Style("b")])
+    assert list(styles.read(path)) == ["a"]
+    assert {each.name for each in tmp_path.iterdir()} <= {"styles.csv", "styles.csv.bak"}
+
+
 def test_writing_keeps_the_file_that_was_there(tmp_path):
     path = tmp_path / "styles.csv"
     first, second = Style("a", 'say "hi",\nyou', "日本"), Style("b", "{prompt}")

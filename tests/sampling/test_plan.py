@@ -4,7 +4,11 @@ import sys
 import pytest
 import torch
 
+from pochade.errors import UsageError
 from pochade.sampling import SAMPLERS, NoiseTable, SamplingOptions, make_plan
+from pochade.sampling.samplers.ddim import ddim, descents
+
+from .toy import Toy, drawn
 
 TABLE = NoiseTable.scaled_linear()
 
@@ -59,3 +63,31 @@ def test_sampling_needs_neither_scipy_nor_torchsde():
     code = "import sys, pochade.sampling; print(sorted({'scipy', 'torchsde', 'diffusers'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"sigma_min": 20.0}, "lowest sigma is 20; it must be below its highest, 14.61"),
+        ({"sigma_max": 0.01}, "it must be below its highest, 0.01"),
+        ({"rho": 0.001}, "rho is 0.001"),
+        ({"rho": 0.02}, "no numbers"),
+    ],
+)
+def test_sigmas_that_cannot_be_are_explained(options, words):
+    with pytest.raises(UsageError, match=words):
+        make_plan(SamplingOptions(sampler="DPM++ 2M", schedule="karras", **options), TABLE)
+
+
+def test_more_noise_than_ddim_can_add_is_explained():
+    step = next(descents(torch.arange(1, 1000, 200), TABLE.alphas))
+    assert step.sigma(1.0) ** 2 < 1 - step.next_alpha
+    with pytest.raises(UsageError, match="eta is 10"):
+        step.sigma(10.0)
+
+
+def test_an_eta_that_ddim_refuses_costs_no_model_call():
+    toy = Toy()
+    with pytest.raises(UsageError, match=r"eta is 1\.2"):
+        next(ddim(toy.epsilon, drawn(1), torch.arange(1, 1000, 50), toy.noise, alphas=TABLE.alphas, eta=1.2))
+    assert toy.calls == 0

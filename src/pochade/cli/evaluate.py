@@ -31,12 +31,15 @@ def picturebook(
     from pochade.cli.progress import watch  # deferred: the help needs none of these
     from pochade.cli.txt2img import pipeline_for
     from pochade.evaluation import picturebook as judged
+    from pochade.generation.picture import Picture, format_of
     from pochade.generation.request import Request
 
+    if sheet:
+        format_of(sheet)  # an unknown format is refused before the long work begins
     pipeline = pipeline_for(Request(model=model), models or [])
     (table,) = watch(judged.evaluate(pipeline, count, steps, cfg, seed))
     if sheet:
-        table.sheet().save(sheet)
+        Picture(table.sheet()).save(sheet)
     rates = table.rates()
     if as_json:
         typer.echo(json.dumps({"count": count, "rates": rates, "goals": judged.GOALS}, indent=2))

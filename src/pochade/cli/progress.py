@@ -29,14 +29,15 @@ def watch(events: Iterable[Event]) -> Iterator[Any]:
 
 @contextmanager
 def _lines() -> Iterator[Show]:
-    started = time.monotonic()
-    last = started
+    started = last = time.monotonic()
+    shown = 0
 
     def show(step: Step) -> None:
-        nonlocal last
+        nonlocal last, shown
         now = time.monotonic()
-        if step.done >= step.total or now - last >= _LINE_EVERY:
-            last = now
+        is_end = step.done >= step.total and step.done != shown  # adaptive samplers stay there for a while
+        if is_end or now - last >= _LINE_EVERY:
+            last, shown = now, step.done
             print(f"{step.what} {step.done}/{step.total}{_loss(step)}, {now - started:.1f} s", file=sys.stderr)
 
     yield show

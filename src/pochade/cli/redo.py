@@ -10,7 +10,7 @@ import typer
 
 from pochade.cli.common import Json, Models
 from pochade.cli.txt2img import Output, pipeline_for, summary
-from pochade.errors import MalformedFileError, UnknownNameError, UsageError
+from pochade.errors import MalformedFileError, MissingFileError, UnknownNameError, UsageError
 from pochade.generation.request import Request
 
 app = typer.Typer(add_completion=False)
@@ -83,7 +83,7 @@ def _path(name: str, digest: str, folders: list[Path], kind: str) -> str:
         if found is None:
             raise
         return str(found)
-    except UsageError as error:
+    except (UsageError, MissingFileError) as error:
         raise UsageError(f"The picture was drawn with {name!r}. {error}") from error
 
 

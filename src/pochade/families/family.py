@@ -7,6 +7,12 @@ from typing import TypeAlias
 
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 
+_BARE_PLACES = (
+    "input_blocks.", "middle_block.", "output_blocks.", "down_blocks.", "mid_block.", "up_blocks.", "control_model.",
+)  # fmt: skip
+"""Where attention stands in a UNet or ControlNet of its own file, original or diffusers."""
+_FIRST_CONVOLUTIONS = ("input_blocks.0.0.weight", "conv_in.weight")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
@@ -53,10 +59,10 @@ class Family:
         return None if channels is None else self.variants.get(channels)
 
     def in_channels(self, shapes: Shapes) -> int | None:
-        """Return the channels that go into the UNet, live or EMA."""
+        """Return the channels that go into the UNet: live, EMA, or alone in its file."""
         name = f"{self.unet_prefix}input_blocks.0.0.weight"
-        shape = shapes.get(name) or shapes.get(self.ema_name(name)) or ()
-        return shape[1] if len(shape) == 4 else None
+        found = (shapes.get(each, ()) for each in (name, self.ema_name(name), *_FIRST_CONVOLUTIONS))
+        return next((shape[1] for shape in found if len(shape) == 4), None)
 
     def ema_name(self, name: str) -> str:
         """Return the name of a UNet tensor's moving average: that of the tensor without dots, behind a prefix."""
@@ -64,5 +70,5 @@ class Family:
         return self.ema_prefix + name.removeprefix(outer).replace(".", "")
 
     def _is_projection(self, name: str) -> bool:
-        live = name.startswith(self.unet_prefix) and name.endswith(".proj_in.weight")
+        live = name.startswith((self.unet_prefix, *_BARE_PLACES)) and name.endswith(".proj_in.weight")
         return live or (name.startswith(self.ema_prefix) and name.endswith("proj_inweight"))

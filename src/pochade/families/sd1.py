@@ -22,6 +22,14 @@ SD1 = Family(
     projection_rank=4,
     context_width=768,
     text_layers=12,
-    foreign_prefixes=("conditioner.", "cond_stage_model.model.", "model.diffusion_model.label_emb.", "control_model."),
+    foreign_prefixes=(
+        "conditioner.",
+        "cond_stage_model.model.",
+        "model.diffusion_model.label_emb.",
+        "control_model.label_emb.",
+        "label_emb.",
+        "add_embedding.",
+        "class_embedding.",
+    ),
     variants=MappingProxyType({4: "base", 8: "instruct-pix2pix", 9: "inpainting"}),
 )

@@ -1,7 +1,9 @@
 """Read safetensors: a JSON header that says where each tensor's bytes lie, then the bytes."""
 
 import json
+import re
 from collections import Counter
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -13,6 +15,7 @@ LENGTH_BYTES = 8
 MOST_HEADER_BYTES = 100_000_000
 METADATA = "__metadata__"
 _FIELDS = {"dtype", "shape", "data_offsets"}
+_SHOWN = 60
 
 
 def recognises(head: bytes) -> bool:
@@ -31,14 +34,19 @@ def read(file: MappedFile) -> Weights:
         raise file.malformed(f"claims a header of {length} bytes; the format allows {MOST_HEADER_BYTES}")
     if start > file.size:
         raise file.malformed(f"is cut: its header should have {length} bytes, the file has {file.size} in all")
+    places: dict[str, tuple[TensorInfo, int, int]] = {}
+    metadata: dict[str, str] | None = None
     try:
-        header = _parse(file, start)
-        metadata = _metadata(header.pop(METADATA, {}))
-        places = {name: _place(name, entry) for name, entry in header.items()}
+        for name, entry in _entries(file, start):
+            if name in places or (name == METADATA and metadata is not None):
+                raise ValueError(f"the name {name[:200]!r} stands there twice")
+            if name == METADATA:
+                metadata = _metadata(entry)
+            else:
+                places[name] = _place(name, entry)
         _check_layout(places, file.size - start)
-    except (ValueError, RecursionError) as error:
-        problem = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise file.malformed(f"has a broken safetensors header: {problem}") from error
+    except ValueError as error:
+        raise file.malformed(f"has a broken safetensors header: {error}") from error
     arrays = {
         name: LazyArray(info, partial(view, file.data, info, start + begin))
         for name, (info, begin, _) in places.items()
@@ -46,16 +54,30 @@ def read(file: MappedFile) -> Weights:
     return Weights(arrays, metadata, file.path, "safetensors")
 
 
-def _parse(file: MappedFile, end: int) -> dict[str, Any]:
-    """Return the header as a dictionary without duplicate names."""
-    if file.data[LENGTH_BYTES : LENGTH_BYTES + 1] != b"{":
+def _entries(file: MappedFile, end: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield name and object of every entry, one by one: a hostile header costs no more than its first mistake."""
+    position = LENGTH_BYTES + 1
+    if file.data[LENGTH_BYTES:position] != b"{":
         raise ValueError("it is not a JSON object")
-    if file.data.find(b"\0", LENGTH_BYTES, end) >= 0:
-        raise ValueError("it holds NUL bytes (some exporters pad with them; spaces are right)")
-    text = str(memoryview(file.data)[LENGTH_BYTES:end], "utf-8")
-    header: dict[str, Any] = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
-    "".join(header).encode()  # refuses names that are not text (lone surrogates)
-    return header
+    last = _NOTHING.match(file.data, position, end)
+    while last is None:
+        found = _ENTRY.match(file.data, position, end)
+        if found is None:
+            raise ValueError(_obstacle(file, position, end))
+        yield _DECODER.decode(str(found[1], "utf-8")), _DECODER.decode(str(found[2], "utf-8"))
+        position = found.end()
+        last = found if found[3] == b"}" else None
+    position = last.end()
+    if _SPACES.fullmatch(file.data, position, end) is None:
+        raise ValueError(_obstacle(file, position, end))
+
+
+def _obstacle(file: MappedFile, position: int, end: int) -> str:
+    """Say what stands where an entry or the end should be."""
+    seen = bytes(file.data[position : min(position + _SHOWN, end)])
+    if b"\0" in seen:
+        return "it holds NUL bytes (some exporters pad with them; spaces are right)"
+    return f"at byte {position}, {str(seen, 'utf-8', 'replace')!r} is neither an entry with its fields nor the end"
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -70,16 +92,39 @@ def _refuse_constant(constant: str) -> float:
     raise ValueError(f"{constant} is not JSON")
 
 
-def _metadata(found: object) -> dict[str, str]:
-    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+_DECODER = json.JSONDecoder(object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
+_SPACE = rb"[ \t\r\n]*+"
+_STRING = rb'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"'
+_SPACES = re.compile(_SPACE)
+_NOTHING = re.compile(_SPACE + rb"\}")
+_VALUE = _STRING + rb"|\[[-+.\w, \t\r\n]{0,4096}+\]|[-+.\w]{1,64}+"
+_FIELD = rb"%(space)s%(string)s%(space)s:%(space)s(?:%(value)s)%(space)s(?:,|(?=\}))" % {
+    b"space": _SPACE, b"string": _STRING, b"value": _VALUE
+}  # fmt: skip
+_ENTRY = re.compile(
+    rb"%(space)s(%(string)s)%(space)s:%(space)s(\{(?:%(field)s)*+%(space)s\})%(space)s(\}|,(?!%(space)s\}))"
+    % {b"space": _SPACE, b"string": _STRING, b"field": _FIELD}
+)
+"""A name and an object of texts, numbers and short lists. Nothing is tried twice, so matching takes linear time."""
+
+
+def _metadata(found: dict[str, Any]) -> dict[str, str]:
+    if not all(isinstance(value, str) for value in found.values()):
         raise ValueError("its metadata is not a table of texts")
+    _check_text(*found, *found.values())
     return found
 
 
-def _place(name: str, entry: object) -> tuple[TensorInfo, int, int]:
+def _check_text(*texts: str) -> None:
+    """Refuse lone surrogates, which JSON can spell but no text holds."""
+    "".join(texts).encode()
+
+
+def _place(name: str, entry: dict[str, Any]) -> tuple[TensorInfo, int, int]:
     """Return what an entry says: the tensor's type and shape, and where its bytes begin and end."""
+    _check_text(name)
     short = repr(name[:200])
-    if not isinstance(entry, dict) or set(entry) != _FIELDS:
+    if set(entry) != _FIELDS:
         raise ValueError(f"the entry of {short} does not have exactly dtype, shape and data_offsets")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or not isinstance(shape, list) or not _are_offsets(offsets):

@@ -1,5 +1,6 @@
 """A loaded model: its networks, its facts, and the numbers it computes with."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,12 +14,14 @@ from torch import Tensor, nn
 from pochade import files, layouts
 from pochade.errors import MalformedFileError, NumericalError, UsageError
 from pochade.families import Family, recognise
+from pochade.generation.request import is_side
 from pochade.library import short_hash
 from pochade.networks import VAE, Networks, networks_of
 from pochade.networks.loading import load
 from pochade.sampling import NoiseTable
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_RESOLUTION = re.compile(r"([0-9]{1,5})x([0-9]{1,5})")
 _WORTH_HALVING = 100_000_000  # parameters from which half precision pays on a CPU
 
 
@@ -57,9 +60,8 @@ class Model:
             raise MalformedFileError(path, f"this is a {variant or 'partial'} model, which txt2img cannot draw with.")
         where = device_of(device)
         kind = dtype_of(dtype, where, sum(weights.info(name).size for name in weights))
-        networks = networks_of(weights, family, where, DTYPES[kind])
-        if vae:
-            networks = Networks(networks.unet, load_vae(vae, family, where, DTYPES[kind]), networks.text_encoder)
+        other = load_vae(vae, family, where, DTYPES[kind]) if vae else None
+        networks = networks_of(weights, family, where, DTYPES[kind], other)
         return cls(networks, family, path, vae, _resolution(weights, family), where, kind)
 
     @property
@@ -173,7 +175,7 @@ def dtype_of(name: str, device: torch.device, parameters: int) -> str:
 
 def _resolution(weights: files.Weights, family: Family) -> tuple[int, int]:
     """Width and height that the model was trained for: from its modelspec, else the family's."""
-    width, _, height = weights.metadata.get("modelspec.resolution", "").partition("x")
-    if width.isdigit() and height.isdigit() and int(width) % family.downscale == int(height) % family.downscale == 0:
-        return int(width), int(height)
+    stated = _RESOLUTION.fullmatch(weights.metadata.get("modelspec.resolution", ""))
+    if stated and all(is_side(int(side)) for side in stated.groups()):
+        return int(stated[1]), int(stated[2])
     return family.resolution, family.resolution

@@ -5,13 +5,11 @@ Exif MakerNote, the place that Exif keeps for a program's own data.
 """
 
 import json
-import os
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from PIL import Image, PngImagePlugin
 
@@ -53,24 +51,16 @@ class Picture:
 
     def save(self, path: Path | str, quality: int = 95) -> Path:
         """Write the picture with all it knows. The file appears whole or not at all; 100 makes WEBP lossless."""
+        from pochade.files.saving import replacing  # deferred: reading pictures needs no numpy
+
         path = Path(path)
         name = format_of(path)
         options = self._png_options() if name == "PNG" else self._exif_options(name, quality)
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            with beside.open("wb") as file:
-                self._encode(file, name, options)
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
-        return path
-
-    def _encode(self, file: IO[bytes], name: str, options: Mapping[str, Any]) -> None:
         image = self.image.convert("RGB") if name == "JPEG" else self.image
-        image.save(file, name, **options)
-        file.flush()
-        os.fsync(file.fileno())
+        with replacing(path) as file:
+            image.save(file, name, **options)
+        return path
 
     def _record(self) -> str:
         if self.request is None:
@@ -120,6 +110,8 @@ class Metadata:
             found = json.loads(self.record or "{}")
             request = Request.from_dict(found["request"]) if self.record else None
             index = int(found.get("index", 0))
+            if request and not 0 <= index < request.count:
+                raise UsageError(f"its place is {index} of {request.count} pictures")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, PochadeError) as error:
             raise MalformedFileError(self.path, f"its record of how it was made cannot be read: {error}") from error
         return {"request": request, "index": index}

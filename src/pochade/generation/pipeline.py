@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterator
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -97,21 +98,22 @@ class Pipeline:
         for tag in tags:
             yield Warned(f"<{tag.kind}:{':'.join(tag.items)}> names a network that is not here; it has no effect.")
         plan = make_plan(sampling_options(request), self.model.table)
+        encoder = PromptEncoder(self.model.networks.text_encoder, self._tokenizer, TextRules.of(request))
+        text = RunText(encoder, prompt, request.negative_prompt, plan.calls)
         with self.model.tiled(request.tiling):
             for first in range(0, request.count, request.batch):
                 indices = range(first, min(first + request.batch, request.count))
-                latents = yield from self._sample(request, plan, prompt, indices)
+                latents = yield from self._sample(request, plan, text, indices)
                 for index, latent in zip(indices, latents, strict=True):
                     yield Made(Picture.made(_image(self.model.decode(latent)), request, index))
 
-    def _sample(self, request: Request, plan: Plan, prompt: str, indices: range) -> Generator[Event, None, Tensor]:
+    def _sample(self, request: Request, plan: Plan, text: RunText, indices: range) -> Generator[Event, None, Tensor]:
         """One batch of latents [B, 4, h, w]."""
-        encoder = PromptEncoder(self.model.networks.text_encoder, self._tokenizer, TextRules.of(request))
-        text = RunText(encoder, prompt, request.negative_prompt, plan.calls, len(indices))
+        text_at = partial(text.at, images=len(indices))
         batches = -(-request.count // request.batch)
         before = indices.start // request.batch * plan.stages
         stage = None
-        for done, stage in enumerate(sample(plan, self.model.predict, text, self._noise(request, indices)), 1):
+        for done, stage in enumerate(sample(plan, self.model.predict, text_at, self._noise(request, indices)), 1):
             yield Step(before + min(done, plan.stages), plan.stages * batches)
             yield Preview(stage.denoised)
         assert stage is not None  # there is at least one stage

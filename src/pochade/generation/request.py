@@ -9,7 +9,7 @@ from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 from pochade.errors import UnknownNameError, UsageError
-from pochade.generation.rules import Rule, canonical, check, option, shown
+from pochade.generation.rules import Rule, canonical, check, is_within, option, shown
 
 SCHEMA = 1
 SEEDS = 4294967294  # a seed of -1 becomes one of 0..4294967293, A1111's range
@@ -30,9 +30,9 @@ class Request:
     model_hash: str = option("", "First 10 hex digits of the model file's SHA-256.")
     vae: str = option("", "VAE, by name or path; the model's own if not given.")
     vae_hash: str = option("", "First 10 hex digits of the VAE file's SHA-256.")
-    steps: int | None = option(None, "Sampling steps.", least=1, most=1000)
-    sampler: str | None = option(None, 'Sampler, e.g. "DPM++ 2M".')
-    schedule: str | None = option(None, 'Noise schedule, e.g. "Karras".')
+    steps: int | None = option(None, "Sampling steps; 20 if not given.", least=1, most=1000)
+    sampler: str | None = option(None, 'Sampler, e.g. "Euler a"; "DPM++ 2M" if not given.')
+    schedule: str | None = option(None, 'Noise schedule, e.g. "Karras"; the sampler\'s own if not given.')
     cfg: float = option(7.0, "Guidance: how strongly the prompt pulls.", least=-1000, most=1000)
     seed: int = option(-1, "Seed of the first picture; -1 draws one.", least=-1, most=LARGEST_SEED)
     width: int | None = option(None, "Width in pixels.", least=64, most=8192, multiple_of=8)
@@ -107,6 +107,8 @@ class Request:
             check(name, vars(self)[name], kind_of(name), rule)
         if 0 < self.sigma_max <= self.sigma_min:
             raise UsageError(f"sigma_min is {self.sigma_min}; it must be below sigma_max, which is {self.sigma_max}.")
+        if max(self.seed, self.variation_seed) + self.count - 1 > LARGEST_SEED:
+            raise UsageError(f"The last of {self.count} pictures would have a seed above {LARGEST_SEED}; begin lower.")
         return self
 
     def with_seeds(self) -> "Request":
@@ -184,6 +186,11 @@ def kind_of(name: str) -> tuple[type, bool]:
     options = [each for each in get_args(hint) if each is not NoneType] if NoneType in get_args(hint) else [hint]
     kind = options[0]
     return (tuple if get_args(kind) else kind), NoneType in get_args(hint)
+
+
+def is_side(pixels: int) -> bool:
+    """Whether a picture may be so wide."""
+    return is_within(pixels, rules()["width"])
 
 
 def file_name(path: str) -> str:

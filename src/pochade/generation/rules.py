@@ -48,7 +48,7 @@ def check(name: str, value: Any, kind: tuple[type, bool], rule: Rule) -> None:
         raise UsageError(f"{name} is {shown(value)}; it must be {_wanted(expected, rule)}.")
     elif isinstance(value, str):
         _check_text(name, value, rule)
-    elif isinstance(value, int | float) and expected is not bool and not _is_within(value, rule):
+    elif isinstance(value, int | float) and expected is not bool and not is_within(value, rule):
         raise UsageError(f"{name} is {shown(value)}; it must be {_wanted(expected, rule)}{_nearest(value, rule)}.")
 
 
@@ -58,7 +58,8 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _is_within(value: float, rule: Rule) -> bool:
+def is_within(value: float, rule: Rule) -> bool:
+    """Whether a number keeps the limits of a rule."""
     least = -math.inf if rule.least is None else rule.least
     most = math.inf if rule.most is None else rule.most
     return math.isfinite(value) and least <= value <= most and not (rule.multiple_of and value % rule.multiple_of)
@@ -75,7 +76,7 @@ def _check_text(name: str, value: str, rule: Rule) -> None:
 
 def _check_size(name: str, value: Any, rule: Rule) -> None:
     is_pair = isinstance(value, tuple) and len(value) == 2 and all(type(side) is int for side in value)
-    if not is_pair or not all(_is_within(side, rule) for side in value):
+    if not is_pair or not all(is_within(side, rule) for side in value):
         raise UsageError(f"{name} is {shown(value)}; it must be two sides, each {_wanted(int, rule)}.")
 
 
@@ -83,7 +84,7 @@ def _nearest(value: float, rule: Rule) -> str:
     if not rule.multiple_of or not math.isfinite(value):
         return ""
     below = int(value // rule.multiple_of) * rule.multiple_of
-    near = [str(each) for each in (below, below + rule.multiple_of) if _is_within(each, rule)]
+    near = [str(each) for each in (below, below + rule.multiple_of) if is_within(each, rule)]
     return f" (nearest: {' or '.join(near)})" if near else ""
 
 

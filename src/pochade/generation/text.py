@@ -76,9 +76,9 @@ class PromptEncoder:
         The texts of one call share the mean that emphasis restores, repeated ones counting as often as they occur: old
         seeds of edited prompts depend on it.
         """
-        rows = [self._chunks(text) for text in texts]
-        longest = max(map(len, rows))
-        rows = [row + [_EMPTY_CHUNK] * (longest - len(row)) for row in rows]
+        cut = {text: self._chunks(text) for text in texts}
+        longest = max(map(len, cut.values()))
+        rows = [cut[text] + [_EMPTY_CHUNK] * (longest - len(cut[text])) for text in texts]
         return torch.cat([self._encode_chunks(list(column)) for column in zip(*rows, strict=True)], dim=1)
 
     def _chunks(self, text: str) -> list[Chunk]:
@@ -97,30 +97,28 @@ class PromptEncoder:
 
 
 class RunText:
-    """The text of one run for a batch of images that share their prompts; called with the number of the model call."""
+    """The encoded prompts of one run, which all its batches share."""
 
-    def __init__(self, encoder: PromptEncoder, prompt: str, negative: str, calls: int, images: int) -> None:
+    def __init__(self, encoder: PromptEncoder, prompt: str, negative: str, calls: int) -> None:
         parts = composition.split(prompt)
         self._encoder = encoder
         self._parts = [encoder.edited(text, calls) for text, _ in parts]
         self._weights = tuple(weight for _, weight in parts)
         self._negative = encoder.edited(negative, calls)
-        self._images = images
         self._assembled = lru_cache(maxsize=2)(self._assemble)
 
-    def __call__(self, call: int) -> StepText:
-        """The context of one model call; unchanged texts give the same object again."""
+    def at(self, call: int, images: int) -> StepText:
+        """The context of one model call for a batch of `images`; unchanged texts give the same object again."""
         texts = tuple(schedule.active(each.entries, call) for each in (*self._parts, self._negative))
-        return self._assembled(texts)
+        return self._assembled(texts, images)
 
-    def _assemble(self, texts: tuple[str, ...]) -> StepText:
+    def _assemble(self, texts: tuple[str, ...], count: int) -> StepText:
         vectors = [each.vectors[text] for each, text in zip((*self._parts, self._negative), texts, strict=True)]
         parts, uncond = _stacked(vectors[:-1]), vectors[-1]
-        if self._encoder.rules.pad and len(uncond) != parts.shape[1]:
-            parts, uncond = _padded(parts, uncond, self._encoder.empty)
-        elif self._encoder.rules.pad_or_cut:
+        if self._encoder.rules.pad_or_cut:
             uncond = _stretched(uncond[: parts.shape[1]], parts.shape[1])
-        count = self._images
+        elif self._encoder.rules.pad and len(uncond) != parts.shape[1]:
+            parts, uncond = _padded(parts, uncond, self._encoder.empty)
         return StepText(
             parts=parts.repeat(count, 1, 1),
             owners=tuple(image for image in range(count) for _ in self._weights),

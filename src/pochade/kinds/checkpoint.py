@@ -27,7 +27,8 @@ LEFTOVERS = ("optimizer_states", "callbacks", "lr_schedulers", "optimizer", "loo
 """What Lightning stores beside the weights."""
 
 _COUNTERS = ("model_ema.decay", "model_ema.num_updates")
-_TRAINING = ("first_stage_model.loss.", "loss.")
+TRAINING = ("first_stage_model.loss.", "loss.")
+"""How the names of what only training needed begin: losses and their networks."""
 _DERIVABLE = (".position_ids", "logit_scale")
 
 
@@ -37,6 +38,11 @@ def ema_state(names: Iterable[str]) -> str:
     if not any(name.startswith("model_ema.diffusion_model") for name in names):
         return "none"
     return "both" if any(name.startswith("model.diffusion_model.") for name in names) else "only"
+
+
+def is_schedule(name: str) -> bool:
+    """Tell whether a tensor is a buffer of a noise schedule, the model's own or that of a part."""
+    return name.rpartition(".")[2] in SCHEDULE
 
 
 def junk(names: Iterable[str]) -> list[str]:
@@ -49,4 +55,4 @@ def leftovers(names: Iterable[str]) -> list[str]:
     """Return the names of what only training needed."""
     names = list(names)
     unused = _COUNTERS if ema_state(names) == "none" else ()
-    return [name for name in names if name.startswith(_TRAINING) or name in unused]
+    return [name for name in names if name.startswith(TRAINING) or name in unused]

@@ -24,7 +24,7 @@ _SUFFIXES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("norm", (".w_norm", ".b_norm")),
 )  # fmt: skip
 _DOWN = (".lora_down.weight", ".lora_A.weight", ".lora.down.weight", "_lora.down.weight")
-_RANKS = (*_DOWN, ".hada_w1_b", ".a2.weight")
+_RANKS = (*_DOWN, ".hada_w1_b", ".a2.weight", ".lokr_w1_b", ".lokr_w2_b")
 _BOFT_DIMENSIONS = 4
 _SECOND_ENCODER = ("lora_te1_", "lora_te2_", "text_encoder_2.")
 

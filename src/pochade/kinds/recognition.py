@@ -47,6 +47,7 @@ _RULES: tuple[tuple[str, Callable[[Shapes], bool]], ...] = (
     ("upscaler", _is_upscaler),
     ("checkpoint", _holds(UNET, VAE)),
     ("checkpoint", _holds(UNET, TEXT)),
+    ("checkpoint", _holds(VAE, TEXT)),
     ("unet", _holds(UNET)),
     ("vae", _holds(VAE)),
     ("text-encoder", _holds(TEXT)),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from pochade.errors import UnknownNameError, UsageError
+from pochade.errors import MissingFileError, PochadeError, UnknownNameError, UsageError
 
 # The sub-folders of one kind; the first ones that exist are searched, else the given folder itself.
 PLACES = {
@@ -22,10 +22,8 @@ def find_model(name: str, folders: Sequence[Path], kind: str = "checkpoint") -> 
     """The file called `name`: a path, a path inside a folder, a file name or its stem, in any case of letters."""
     if Path(name).is_file() or Path(name, _FOLDER_MARK).is_file():
         return Path(name)
-    if not folders:
-        raise UsageError(
-            f"There is no {kind} file {name!r}, and no folder to look in: give a path, --models DIR or POCHADE_MODELS."
-        )
+    if not folders or Path(name).is_absolute():
+        raise _absent(name, kind)
     wanted = _folded(_SHORT_HASH.sub("", name))
     found = list(_models(folders, kind))
     for spell in (_relative, _file_name, _relative_stem, _stem):
@@ -35,6 +33,18 @@ def find_model(name: str, folders: Sequence[Path], kind: str = "checkpoint") -> 
     if not found:
         raise UsageError(f"There is no {kind} in {', '.join(map(str, folders))}; check --models and POCHADE_MODELS.")
     raise UnknownNameError(kind, name, sorted({_display_name(path) for _, path in found}))
+
+
+def _absent(name: str, kind: str) -> PochadeError:
+    """Why a name that is no model by itself cannot be looked up either."""
+    path = Path(name)
+    if path.is_dir():
+        return UsageError(f"{name}: this folder is no model; to look for models in it, give --models {name}.")
+    if path.suffix.lower() in _SUFFIXES or len(path.parts) > 1:
+        return MissingFileError(name, "there is no such file; check the path, or look in a folder with --models DIR.")
+    return UsageError(
+        f"There is no {kind} file {name!r}, and no folder to look in: give a path, --models DIR or POCHADE_MODELS."
+    )
 
 
 def find_by_hash(digest: str, folders: Sequence[Path], kind: str = "checkpoint") -> Path | None:

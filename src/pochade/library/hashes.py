@@ -1,11 +1,12 @@
 """Hashes of model files, remembered between runs: reading gigabytes once is enough."""
 
 import json
-import os
+from contextlib import suppress
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
+from pochade.errors import FileError, ResourceError
 from pochade.files.hashes import hashes
 from pochade.files.saving import replacing
 
@@ -38,11 +39,10 @@ def _remembered() -> dict[str, list[object]]:
 
 
 def _remember(known: dict[str, list[object]]) -> None:
-    """Keep what is known. A cache that cannot be written only costs time."""
+    """Keep what is known. A cache that cannot be written, or is just being written, only costs time."""
     path = _cache()
     text = json.dumps(known).encode()
-    if not os.access(next(parent for parent in path.parents if parent.exists()), os.W_OK):
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path, len(text)) as file:
-        file.write(text)
+    with suppress(OSError, FileError, ResourceError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path, len(text)) as file:
+            file.write(text)

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pochade import layouts
 from pochade.errors import MalformedFileError
 from pochade.families import Family
 from pochade.files import Weights
@@ -34,25 +36,33 @@ class Networks:
     text_encoder: CLIPText
 
 
-def networks_of(weights: Weights, family: Family, device: torch.device, dtype: torch.dtype) -> Networks:
-    """The networks of a checkpoint. Raises MalformedFileError when a part is missing or has foreign shapes."""
+def networks_of(
+    weights: Weights, family: Family, device: torch.device, dtype: torch.dtype, vae: VAE | None = None
+) -> Networks:
+    """The networks of a checkpoint, with another VAE in place of its own if given.
+
+    Raises MalformedFileError when a part is missing or has foreign shapes.
+    """
+    text_encoder = partial(CLIPText, head_width=family.text_head_width)
     return Networks(
-        unet=load(lambda shapes: UNet(shapes, family.heads), weights, family.unet_prefix, device, dtype),
-        vae=load(VAE, weights, family.vae_prefix, device, dtype),
-        text_encoder=load(
-            lambda shapes: CLIPText(shapes, family.text_head_width), weights, family.text_prefix, device, dtype
-        ),
+        unet=load(partial(UNet, heads=family.heads), weights, family.unet_prefix, device, dtype),
+        vae=vae or load(VAE, weights, family.vae_prefix, device, dtype),
+        text_encoder=load(text_encoder, weights, family.text_prefix, device, dtype),
     )
 
 
 def load(build: Callable[[Shapes], N], weights: Weights, prefix: str, device: torch.device, dtype: torch.dtype) -> N:
     """One network from the tensors below `prefix`, without a copy where device and dtype are the file's own."""
     names = _names_below(weights, prefix)
+    if not names:
+        raise MalformedFileError(
+            weights.path or "the weights", f"holds no {_title(build)}: nothing is below '{prefix}'."
+        )
     shapes: dict[str, Shape] = {name: weights.info(full).shape for name, full in names.items()}
     try:
         with torch.device("meta"):
             network = build(shapes)
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, IndexError) as error:
         raise MalformedFileError(
             weights.path or "the weights",
             f"the tensors below '{prefix}' form no complete {_title(build)} ({error} is missing or odd).",
@@ -70,9 +80,10 @@ def _moved(tensor: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
         return tensor.to(device, dtype)
     # torch has no fast path between the two halves: through float32, in pieces that stay in the cache, takes a fourth
     result = torch.empty(tensor.shape, dtype=dtype)
-    buffer = torch.empty(min(_PIECE, tensor.numel()))
-    for piece, source in zip(result.view(-1).split(_PIECE), tensor.reshape(-1).split(_PIECE), strict=True):
-        piece.copy_(buffer[: len(source)].copy_(source))
+    source, target, buffer = tensor.reshape(-1), result.view(-1), torch.empty(min(_PIECE, tensor.numel()))
+    for start in range(0, len(source), _PIECE):
+        piece = source[start : start + _PIECE]
+        target[start : start + _PIECE] = buffer[: len(piece)].copy_(piece)
     return result
 
 
@@ -97,10 +108,12 @@ def array_of(tensor: Tensor) -> np.ndarray:
 
 
 def _names_below(weights: Weights, prefix: str) -> dict[str, str]:
-    """Network name -> file name. Files of NovelAI's kind lack the `text_model.` of the text encoder's names."""
+    """Network name -> file name. Files of NovelAI's kind lack the `text_model.` of the text encoder's names; merges
+    with such files may hold both, and then the full names count.
+    """
     names = {name.removeprefix(prefix): name for name in weights if name.startswith(prefix)}
     if any(name.startswith("embeddings.") for name in names):
-        names = {f"text_model.{name}": full for name, full in names.items()}
+        names = {new: names[old] for old, new in layouts.text.to_diffusers(names).items() if new not in names} | names
     return names
 
 
@@ -120,4 +133,4 @@ def _assign(network: nn.Module, state: Mapping[str, Tensor], weights: Weights, p
 
 
 def _title(build: object) -> str:
-    return getattr(build, "__name__", "network").replace("<lambda>", "network")
+    return getattr(getattr(build, "func", build), "__name__", "network")

@@ -1,5 +1,6 @@
 """Say what a file is and what is wrong with it, from its directory of tensors alone."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,12 +15,14 @@ from pochade.families import Family
 from pochade.files import LazyArray, Weights
 from pochade.files.hashes import hashes as hashes_of
 from pochade.files.state_dict import leaves
-from pochade.kinds import checkpoint, lora
+from pochade.kinds import checkpoint, embedding, hypernetwork, lora
 from pochade.kinds.components import TEXT, UNET, VAE, components
 
 _SUFFIXES = {"safetensors": {".safetensors"}, "ckpt": {".ckpt", ".pt", ".pth", ".bin"}}
 _WHOLE = (UNET, VAE, TEXT)
+_FAMILY_OF = {"lora": lora.family_of, "embedding": embedding.family_of, "hypernetwork": hypernetwork.family_of}
 _SHOWN = 5
+_MOST_POSITIONS = 100_000
 
 
 def inspect(path: Path | str, hashes: bool = False) -> dict[str, Any]:
@@ -31,7 +34,7 @@ def inspect(path: Path | str, hashes: bool = False) -> dict[str, Any]:
         "format": weights.format,
         "kind": view.kind,
         "family": view.family.name if view.family else None,
-        "variant": view.family.variant(view.shapes) if view.family else None,
+        "variant": view.variant,
         "prediction": view.prediction,
         **(_lora_facts(view) if view.kind == "lora" else {}),
         "components": list(view.components),
@@ -65,7 +68,7 @@ class _View:
 
     @cached_property
     def family(self) -> Family | None:
-        return lora.family_of(self.shapes) if self.kind == "lora" else families.recognise(self.shapes)
+        return _FAMILY_OF.get(self.kind, families.recognise)(self.shapes)
 
     @cached_property
     def components(self) -> dict[str, list[str]]:
@@ -74,6 +77,10 @@ class _View:
     @cached_property
     def junk(self) -> set[str]:
         return set(checkpoint.junk(self.weights)) if self.components else set()
+
+    @property
+    def variant(self) -> str | None:
+        return self.family.variant(self.shapes) if self.family and UNET in self.components else None
 
     @property
     def missing(self) -> list[str]:
@@ -91,11 +98,12 @@ class _View:
 
 
 def _lora_facts(view: _View) -> dict[str, object]:
-    alpha = next((name for name in view.shapes if name.endswith(".alpha")), None)
+    name = next((name for name in view.shapes if name.endswith(".alpha") and view.weights.info(name).size), None)
+    alpha = float(view.weights[name].real.reshape(-1)[0]) if name else None
     return {
         "algorithm": lora.algorithm(view.shapes, view.weights.metadata),
         "rank": lora.rank(view.shapes),
-        "alpha": float(view.weights[alpha].real.reshape(-1)[0]) if alpha and view.weights.info(alpha).size else None,
+        "alpha": alpha if alpha is None or math.isfinite(alpha) else None,
     }
 
 
@@ -143,19 +151,26 @@ def _problems(view: _View) -> Iterator[tuple[str, str, str]]:
 def _position_problems(view: _View) -> Iterator[tuple[str, str, str]]:
     """CLIP's position numbers must be 0, 1, 2, ...; careless merging rounds some of them."""
     for name in view.shapes:
-        if name.endswith(".position_ids"):
-            numbers = view.weights[name].reshape(-1).astype(np.int64)
-            if not np.array_equal(numbers, np.arange(numbers.size)):
-                wrong = sorted(set(range(numbers.size)) - {int(each) for each in numbers})[:_SHOWN]
-                message = f"{name} is damaged (missing: {wrong}); words of a prompt are misread."
-                yield "clip-position-ids", message, "pochade convert --repair"
+        if name.endswith(".position_ids") and (damage := _damage_of_positions(view.weights, name)):
+            message = f"{name[:200]} is damaged ({damage}); words of a prompt are misread."
+            yield "clip-position-ids", message, "pochade convert --repair"
+
+
+def _damage_of_positions(weights: Weights, name: str) -> str | None:
+    size = weights.info(name).size
+    if size > _MOST_POSITIONS:
+        return f"{size} numbers"
+    with np.errstate(invalid="ignore"):  # not a number is a wrong number
+        numbers = weights[name].real.reshape(-1).astype(np.int64)
+    wrong = sorted(set(range(size)) - set(numbers.tolist()))[:_SHOWN]
+    return None if np.array_equal(numbers, np.arange(size)) else f"missing: {wrong}"
 
 
 def _precisions(view: _View) -> dict[str, list[str]]:
     """Return the parts in which each number format occurs, counting only what pictures need."""
     found: dict[str, list[str]] = {}
     for part, names in view.components.items():
-        needed = [name for name in names if name not in view.junk]
+        needed = [name for name in names if name not in view.junk and not checkpoint.is_schedule(name)]
         for dtype in _dtypes(view.weights, needed):
             found.setdefault(dtype, []).append(part)
     return found

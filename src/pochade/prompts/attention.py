@@ -1,11 +1,15 @@
 """Emphasis in a prompt: `(more)`, `[less]`, `(weighted:1.3)` and the word BREAK."""
 
 import re
+import sys
 from itertools import groupby
 
 MORE = 1.1
 LESS = 1 / 1.1
 BREAK = ("BREAK", -1.0)
+
+_DEEPEST = 1000  # brackets inside each other; 1.1 to that power is already beyond single precision
+_NOWHERE = sys.maxsize
 
 _TOKEN = re.compile(
     r"""\\[()\[\]\\]?                                  # an escaped bracket, or a backslash to drop
@@ -31,9 +35,9 @@ class _Reader:
         if token[0] == "\\":
             self._add(token[1:])
         elif token == "(":
-            self.round.append(len(self.pieces))
+            self._open(self.round)
         elif token == "[":
-            self.square.append(len(self.pieces))
+            self._open(self.square)
         elif self.round and (weight is not None or token == ")"):
             self._multiply(self.round.pop(), MORE if weight is None else float(weight))
         elif self.square and token == "]":
@@ -47,6 +51,11 @@ class _Reader:
             self._multiply(start, MORE)
         for start in self.square:
             self._multiply(start, LESS)
+
+    def _open(self, brackets: list[int]) -> None:
+        """Remember where a bracket begins. Too deep inside others it weighs nothing, so that time stays linear."""
+        is_deep = len(self.round) + len(self.square) >= _DEEPEST
+        brackets.append(_NOWHERE if is_deep else len(self.pieces))
 
     def _add(self, piece: str, weight: float = 1.0) -> None:
         self.pieces.append(piece)

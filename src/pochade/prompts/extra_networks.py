@@ -3,7 +3,8 @@
 import re
 from dataclasses import dataclass
 
-_TAG = re.compile(r"<(\w+):([^>]+)>")
+# A tag that is never closed runs to the end of the text: nothing behind it can be one, and time stays linear.
+_TAG = re.compile(r"<(?P<kind>\w+):(?P<items>[^>]+)(?P<close>>|\Z)")
 
 
 @dataclass(frozen=True)
@@ -29,5 +30,7 @@ def extract(text: str) -> tuple[str, list[Tag]]:
     """The prompt without its tags, and the tags: kinds in order of first use, tags of a kind in order of place."""
     by_kind: dict[str, list[Tag]] = {}
     for match in _TAG.finditer(text):
-        by_kind.setdefault(match[1], []).append(Tag(match[1], tuple(match[2].split(":"))))
-    return _TAG.sub("", text), [tag for tags in by_kind.values() for tag in tags]
+        if match["close"]:
+            by_kind.setdefault(match["kind"], []).append(Tag(match["kind"], tuple(match["items"].split(":"))))
+    left = _TAG.sub(lambda match: "" if match["close"] else match[0], text)
+    return left, [tag for tags in by_kind.values() for tag in tags]

@@ -1,13 +1,12 @@
 """Styles: named texts that are put around a prompt, kept in a CSV file."""
 
 import csv
-import os
+import io
 import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from pochade.errors import MalformedFileError, MissingFileError
 
@@ -56,7 +55,7 @@ def read(path: Path | str) -> dict[str, Style]:
         raise MissingFileError(path, "there is no such styles file")
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file, restval=""))
+            rows = list(csv.DictReader(file, restval="", skipinitialspace=True))
     except (UnicodeDecodeError, csv.Error) as problem:
         raise MalformedFileError(path, f"a styles file is CSV in UTF-8, but {problem}") from problem
     styles = (
@@ -68,15 +67,14 @@ def read(path: Path | str) -> dict[str, Style]:
 
 def write(path: Path | str, styles: Iterable[Style]) -> None:
     """Write a styles file in one go; a file that was there is kept with .bak behind its name."""
+    from pochade.files.saving import replacing  # deferred: reading styles needs no numpy
+
     path = Path(path)
-    with NamedTemporaryFile(
-        "w", encoding="utf-8-sig", newline="", dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as file:
-        writer = csv.writer(file)
-        writer.writerow(_COLUMNS)
-        writer.writerows((style.name, style.prompt, style.negative_prompt) for style in styles)
-        file.flush()
-        os.fsync(file.fileno())
-    if path.exists():
-        shutil.copy2(path, f"{path}.bak")
-    os.replace(file.name, path)
+    table = io.StringIO(newline="")
+    writer = csv.writer(table)
+    writer.writerow(_COLUMNS)
+    writer.writerows((style.name, style.prompt, style.negative_prompt) for style in styles)
+    with replacing(path) as file:
+        file.write(table.getvalue().encode("utf-8-sig"))
+        if path.exists():
+            shutil.copy2(path, f"{path}.bak")

@@ -154,15 +154,24 @@ def _sigmas(options: SamplingOptions, choice: Choice, table: NoiseTable) -> Tens
     """The falling sigmas the sampler receives."""
     drop = choice.sampler.extra_sigma or options.discard_penultimate
     schedule = choice.effective
-    low, high = _OLD_RANGE if options.old_sigma_range else (table.lowest, table.highest)
     known = options.schedule_options(table)
-    sigmas = schedule.function(
-        options.steps + drop,
-        options.sigma_min or low,
-        options.sigma_max or high,
-        **{name: known[name] for name in schedule.options & known.keys()},
-    )
+    given = {name: known[name] for name in schedule.options & known.keys()}
+    try:
+        sigmas = schedule.function(options.steps + drop, *_ends(options, table), **given)
+    except OverflowError as error:
+        raise UsageError(f"rho is {options.rho}, so small that the sigmas overflow; use 1 or more.") from error
+    if not sigmas.isfinite().all():
+        raise UsageError(f"These options give the {schedule.label} schedule sigmas that are no numbers; change them.")
     return torch.cat([sigmas[:-2], sigmas[-1:]]) if drop else sigmas
+
+
+def _ends(options: SamplingOptions, table: NoiseTable) -> tuple[float, float]:
+    """The lowest and the highest sigma of the schedule."""
+    low, high = _OLD_RANGE if options.old_sigma_range else (table.lowest, table.highest)
+    low, high = options.sigma_min or low, options.sigma_max or high
+    if low >= high:
+        raise UsageError(f"The schedule's lowest sigma is {low:.4g}; it must be below its highest, {high:.4g}.")
+    return low, high
 
 
 def _timesteps(options: SamplingOptions, sampler: Sampler, table: NoiseTable) -> Tensor:

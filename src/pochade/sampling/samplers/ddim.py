@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from pochade.errors import UsageError
 from pochade.sampling.signatures import Epsilon, EpsilonPair, Noise, Stage
 
 
@@ -28,9 +29,12 @@ class Descent:
         return math.sqrt(self.next_alpha) * clean + math.sqrt(1 - self.next_alpha - sigma**2) * noise
 
     def sigma(self, eta: float) -> float:
-        """How much fresh noise eta asks for."""
+        """How much fresh noise eta asks for; more than all the noise at the next level is no step down."""
         kept = (1 - self.next_alpha) / (1 - self.alpha) * (1 - self.alpha / self.next_alpha)
-        return eta * math.sqrt(max(kept, 0.0))
+        sigma = eta * math.sqrt(max(kept, 0.0))
+        if sigma**2 > 1 - self.next_alpha:
+            raise UsageError(f"eta is {eta}, more noise than DDIM can add in a step; use a smaller eta, such as 1.")
+        return sigma
 
 
 def descents(timesteps: Tensor, alphas: Tensor) -> Iterator[Descent]:
@@ -63,9 +67,9 @@ def ddim_cfgpp(
     epsilon: EpsilonPair, x: Tensor, timesteps: Tensor, noise: Noise, *, alphas: Tensor, eta: float = 0.0
 ) -> Iterator[Stage]:
     """DDIM that covers the guided picture with the unconditional noise (Chung et al., "CFG++", 2024)."""
-    for step in descents(timesteps, alphas):
+    steps = [(step, step.sigma(eta)) for step in descents(timesteps, alphas)]  # first of all: eta may be refused
+    for step, sigma in steps:
         guided, unconditional = epsilon(x, step.timestep)
-        sigma = step.sigma(eta)
         denoised = step.clean(x, guided)
         x = step.reach(denoised, unconditional, sigma)
         if eta:
