@@ -1,6 +1,7 @@
 """The loop: exact after a kill, an average that can be recomputed, a log with every step once."""
 
 import json
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch import nn
 
 from pochade import files
 from pochade.errors import NumericalError, UsageError
-from pochade.events import Saved, Step
+from pochade.events import Saved, Step, Warned
 from pochade.training import Plan, chance, train
 
 
@@ -115,6 +116,26 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
     with pytest.raises(NumericalError, match="step 6"):
         list(train(Line(poison=6), PLAN, tmp_path))
     assert files.open(tmp_path / "state.safetensors").metadata["step"] == "4"
+
+
+def test_a_gradient_that_is_no_number_stops_the_run_before_it_is_saved(tmp_path):
+    """The square root at zero has a finite value and an infinite slope."""
+
+    class Cliff(Line):
+        def loss(self, step):
+            return super().loss(step) + ((self.layer.weight * 0).sum().sqrt() if step == 7 else 0)
+
+    with pytest.raises(NumericalError, match="gradient became nan at step 7"):
+        list(train(Cliff(), PLAN, tmp_path))
+    assert all(np.isfinite(each).all() for each in finished(tmp_path).values())
+
+
+def test_a_run_that_goes_on_with_another_plan_warns(tmp_path):
+    list(train(Line(), PLAN, tmp_path))
+    events = list(train(Line(), replace(PLAN, steps=14, save_every=7), tmp_path))
+    warnings = [event.message for event in events if isinstance(event, Warned)]
+    assert len(warnings) == 1
+    assert "steps 12, now it is 14" in warnings[0]
 
 
 def test_a_foreign_state_is_refused(tmp_path):

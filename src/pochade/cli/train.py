@@ -26,7 +26,7 @@ def native(
     """Train a whole model from nothing by a recipe: autoencoder, then UNet with text encoder."""
     from pochade.cli.progress import watch  # deferred: the help needs none of these
     from pochade.errors import UsageError
-    from pochade.training.recipes import Recipe, train_recipe
+    from pochade.training import Recipe, train_recipe
 
     if resume and not output.is_dir():
         raise UsageError(f"{output}: there is no run to resume; leave out --resume to begin one.")

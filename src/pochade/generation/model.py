@@ -136,20 +136,9 @@ def load_vae(path: Path, family: Family, device: torch.device, dtype: torch.dtyp
     """The VAE of a file: alone or inside a checkpoint, in the original's names or in diffusers'."""
     weights = files.open(path)
     if any(name.startswith(("encoder.down_blocks.", "decoder.up_blocks.")) for name in weights):
-        return load(VAE, _original_vae(weights), "", device, dtype)
+        return load(VAE, layouts.vae.in_original_names(weights), "", device, dtype)
     inside = any(name.startswith(family.vae_prefix) for name in weights)
     return load(VAE, weights, family.vae_prefix if inside else "", device, dtype)
-
-
-def _original_vae(weights: files.Weights) -> files.Weights:
-    names = layouts.vae.to_original(weights)
-    arrays = {
-        new: weights[old][..., None, None]
-        if layouts.vae.is_projection(old) and weights[old].ndim == 2
-        else weights[old]
-        for old, new in names.items()
-    }
-    return files.Weights.from_arrays(arrays)
 
 
 def device_of(name: str) -> torch.device:

@@ -6,6 +6,7 @@ diffusers counts the decoder's levels from the small end, the original from the 
 import re
 from collections.abc import Iterable, Mapping
 
+from pochade.files import Array, LazyArray, TensorInfo, Weights
 from pochade.layouts.renaming import renamed, reverse
 
 _ATTENTION = {"norm": "group_norm", "q": "to_q", "k": "to_k", "v": "to_v", "proj_out": "to_out.0"}
@@ -27,6 +28,23 @@ def to_original(names: Iterable[str]) -> dict[str, str]:
     """Return the original name of every diffusers name, old ones included (both without a prefix)."""
     names = list(names)
     return renamed(names, reverse(_modules(names, _ATTENTION)) | reverse(_modules(names, _OLD_ATTENTION)))
+
+
+def in_original_names(weights: Weights) -> Weights:
+    """Return a VAE in diffusers' names as the original has it, tensor by tensor and still lazy."""
+    arrays = {new: _as_convolution(weights.lazy(old), old) for old, new in to_original(weights).items()}
+    return Weights(arrays, weights.metadata, weights.path, weights.format, weights.extra)
+
+
+def _as_convolution(tensor: LazyArray, name: str) -> LazyArray:
+    info = tensor.info
+    if not is_projection(name) or len(info.shape) != 2:
+        return tensor
+
+    def load() -> Array:
+        return tensor.load()[..., None, None]
+
+    return LazyArray(TensorInfo(info.dtype, (*info.shape, 1, 1)), load)
 
 
 def is_projection(name: str) -> bool:

@@ -9,7 +9,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from pochade import files
 from pochade.errors import NumericalError, UsageError
 from pochade.events import Event, Saved, Step, Warned
+from pochade.files.saving import replacing
 from pochade.networks import array_of, tensor_of
 
 STATE = "state.safetensors"
@@ -40,7 +41,7 @@ class Method(Protocol):
         """A loss on fixed held-out examples with fixed noise, or None where there is none."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """How long and how fast a method learns. Rates follow a linear warm-up, then a half cosine down to `floor`."""
 
@@ -95,8 +96,7 @@ class State:
             [group for group in groups if group["params"]],
             lr=plan.learning_rate, betas=plan.betas, weight_decay=plan.weight_decay, fused=True,
         )  # fmt: skip
-        threads = {"threads": str(torch.get_num_threads())}
-        return cls(parameters, average, optimiser, settings=threads)
+        return cls(parameters, average, optimiser, settings=_settings(plan))
 
     def save(self, folder: Path) -> Path:
         """Write the whole state under its name, atomically."""
@@ -108,8 +108,11 @@ class State:
                 arrays[f"{moment}.{name}"] = array_of(self.optimiser.state[parameter][moment])
         return files.save(folder / STATE, arrays, {"step": str(self.step), **self.settings})
 
-    def load(self, folder: Path) -> None:
-        """Go on from a saved state. Raises UsageError when it belongs to another set of parameters."""
+    def load(self, folder: Path) -> Iterator[Warned]:
+        """Go on from a saved state, warning of every setting that is another one now.
+
+        Raises UsageError when the state belongs to another set of parameters.
+        """
         weights = files.open(folder / STATE)
         for name, parameter in self.parameters.items():
             if f"weights.{name}" not in weights or weights.info(f"weights.{name}").shape != tuple(parameter.shape):
@@ -122,12 +125,22 @@ class State:
                 moments = {moment: tensor_of(weights[f"{moment}.{name}"]).clone() for moment in _MOMENTS}
                 self.optimiser.state[parameter] = {"step": step, **moments}
         self.step = int(weights.metadata["step"])
-        self.settings = {"threads": weights.metadata["threads"]}
+        for name, now in self.settings.items():
+            before = weights.metadata.get(name, now)
+            if before != now:
+                yield Warned(f"The run began with {name} {before}, now it is {now}: it goes on, but not bit for bit.")
 
     def advance(self, loss: Tensor, plan: Plan) -> None:
-        """One step of the optimiser along the gradient of `loss`, and of the moving average after it."""
+        """One step of the optimiser along the gradient of `loss`, and of the moving average after it.
+
+        Raises NumericalError, with nothing changed, when loss or gradient is no number.
+        """
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.parameters.values(), plan.clip)
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters.values(), plan.clip)
+        for what, value in (("loss", loss.item()), ("gradient", norm.item())):
+            if not math.isfinite(value):
+                advice = f"lower the learning rate ({plan.learning_rate}) and resume"
+                raise NumericalError(f"The {what} became {value} at step {self.step}; {advice}.")
         for group in self.optimiser.param_groups:
             group["lr"] = plan.rate(self.step)
         self.optimiser.step()
@@ -147,18 +160,13 @@ def train(method: Method, plan: Plan, folder: Path) -> Iterator[Event]:
     folder.mkdir(parents=True, exist_ok=True)
     state = State.start(method, plan)
     if (folder / STATE).exists():
-        state.load(folder)
-        if state.settings["threads"] != str(torch.get_num_threads()):
-            yield Warned(f"The run began with {state.settings['threads']} threads; it goes on, but not bit for bit.")
+        yield from state.load(folder)
     with _Log(folder / LOG, state.step) as log:
         while state.step < plan.steps:
             loss = method.loss(state.step)
-            value = loss.item()
-            if not math.isfinite(value):
-                advice = f"lower the learning rate ({plan.learning_rate}) and resume"
-                raise NumericalError(f"The loss became {value} at step {state.step}; {advice}.")
             rate = plan.rate(state.step)
             state.advance(loss, plan)
+            value = loss.item()
             line = {"step": state.step, "loss": round(value, 6), "rate": rate}
             if state.step % plan.validate_every == 0 and (check := method.validation()) is not None:
                 line["validation"] = round(check, 6)
@@ -177,7 +185,8 @@ class _Log:
 
     def __init__(self, path: Path, step: int) -> None:
         lines = path.read_text().splitlines() if path.exists() else []
-        path.write_text("".join(f"{line}\n" for line in lines[:step]))
+        with replacing(path) as file:
+            file.writelines(f"{line}\n".encode() for line in lines[:step])
         self._file = path.open("a")
 
     def __enter__(self) -> "_Log":
@@ -192,6 +201,12 @@ class _Log:
 
     def sync(self) -> None:
         os.fsync(self._file.fileno())
+
+
+def _settings(plan: Plan) -> dict[str, str]:
+    """What a run must keep to be the same to the bit after a stop."""
+    learning = {name: str(value) for name, value in asdict(plan).items() if not name.endswith("_every")}
+    return {"threads": str(torch.get_num_threads()), **learning}
 
 
 def _decays(name: str, parameter: nn.Parameter) -> bool:
