@@ -128,11 +128,6 @@ def test_every_protocol_is_read(tmp_path, protocol):
     assert weights.extra == {"big": 2**70, "minus": -5, "x": [1.5, None, True]}
 
 
-def test_the_old_container_is_named(tmp_path):
-    with pytest.raises(MalformedFileError, match="not read yet"):
-        saved(tmp_path / "x", {"a": torch.ones(1)}, _use_new_zipfile_serialization=False)
-
-
 def test_packed_members_are_inflated(tmp_path):
     data = np.arange(4, dtype=np.float32).tobytes()
     (tmp_path / "x").write_bytes(checkpoint(pickled(table(a=tensor())), data, zipfile.ZIP_DEFLATED))

@@ -40,7 +40,7 @@ class Storage:
     look: Callable[[TensorInfo, int, tuple[int, ...]], Array]
 
 
-def _tensor(
+def rebuilt(
     storage: object, offset: object, shape: object, strides: object, *_: object, dtype: str | None = None
 ) -> LazyArray:
     """Check a view of a storage, counted in numbers, and return it as a lazy array."""
@@ -72,7 +72,7 @@ def _tensor_of_format(*arguments: object) -> LazyArray:
     """The third form of a tensor: an untyped storage, and the number format at the seventh place."""
     if len(arguments) < 7 or not isinstance(arguments[6], NumberFormat):
         raise TypeError("a tensor without number type")
-    return _tensor(*arguments[:4], dtype=arguments[6].dtype)
+    return rebuilt(*arguments[:4], dtype=arguments[6].dtype)
 
 
 def _parameter(data: object, *_: object) -> LazyArray:
@@ -83,7 +83,7 @@ def _parameter(data: object, *_: object) -> LazyArray:
 
 def _tensor_of_class(function: object, _class: object, arguments: tuple[Any, ...], _state: object) -> object:
     """A tensor with attributes: the tensor is what counts."""
-    if not isinstance(function, Known) or function.make not in (_tensor, _tensor_of_format):
+    if not isinstance(function, Known) or function.make not in (rebuilt, _tensor_of_format):
         raise TypeError("a tensor rebuilt in an unknown way")
     return function.make(*arguments)
 
@@ -118,8 +118,8 @@ def _byte_string(values: bytes | list[int] = b"") -> bytes:
 
 
 _REBUILDERS: dict[str, Callable[..., object]] = {
-    "torch._utils _rebuild_tensor": _tensor,
-    "torch._utils _rebuild_tensor_v2": _tensor,
+    "torch._utils _rebuild_tensor": rebuilt,
+    "torch._utils _rebuild_tensor_v2": rebuilt,
     "torch._utils _rebuild_tensor_v3": _tensor_of_format,
     "torch._utils _rebuild_parameter": _parameter,
     "torch._utils _rebuild_parameter_with_state": _parameter,
@@ -146,6 +146,8 @@ argparse: Namespace
 pathlib: Path PosixPath WindowsPath PurePath PurePosixPath PureWindowsPath
 datetime: datetime date time timedelta
 torch: device Generator memory_format contiguous_format strided
+torch: DoubleTensor FloatTensor HalfTensor BFloat16Tensor
+torch: LongTensor IntTensor ShortTensor CharTensor ByteTensor BoolTensor
 torch.nn.modules.container: ParameterDict ParameterList
 numpy: dtype ndarray float64 float32 int64 int32 bool_
 numpy.core.multiarray: scalar _reconstruct

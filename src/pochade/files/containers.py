@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pochade.errors import MalformedFileError
-from pochade.files import safetensors, torch_zip
+from pochade.files import pictures, safetensors, torch_legacy, torch_tar, torch_zip
 from pochade.files.mapped import MappedFile, mapped
 from pochade.files.weights import Weights
 
@@ -40,17 +40,9 @@ def _is_html(head: bytes) -> bool:
     return head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype", b"<html", b"<?xml", b"<svg"))
 
 
-def _is_webp(head: bytes) -> bool:
-    return head.startswith(b"RIFF") and head[8:12] == b"WEBP"
-
-
-def _is_picture(head: bytes) -> bool:
-    return _is_webp(head) or head.startswith((b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8"))
-
-
 CONTAINERS = (
     Container("ckpt", torch_zip.recognises, torch_zip.read),
-    Container("picture", _is_picture, _refusing("is a picture; embeddings inside pictures are not read yet")),
+    Container("image", pictures.recognises, pictures.read),
     Container(
         "git-lfs",
         _starts(b"version https://git-lfs"),
@@ -59,11 +51,8 @@ CONTAINERS = (
     Container("html", _is_html, _refusing("is a web page, not a model: the download needs a login or a direct link")),
     Container("7z", _starts(b"7z\xbc\xaf", b"Rar!", b"\x1f\x8b"), _refusing("is an archive; unpack it first")),
     Container("safetensors", safetensors.recognises, safetensors.read),
-    Container(
-        "ckpt-legacy",
-        _starts(*(bytes([0x80, protocol]) for protocol in range(6))),
-        _refusing("is a plain pickle or a checkpoint of torch before 1.6; these are not read yet"),
-    ),
+    Container("ckpt-legacy", torch_tar.recognises, torch_tar.read),
+    Container("ckpt-legacy", torch_legacy.recognises, torch_legacy.read),
 )
 
 

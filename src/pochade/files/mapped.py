@@ -1,5 +1,6 @@
 """A file mapped into memory: its bytes are there, yet only those that are used are ever read."""
 
+import io
 import mmap
 import os
 import stat
@@ -8,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from pochade.errors import FileError, MalformedFileError, MissingFileError
 
@@ -28,9 +30,38 @@ class MappedFile:
         """Bytes in the file."""
         return len(self.data)
 
+    def stream(self) -> BinaryIO:
+        """Open the bytes as a file that is read from its beginning."""
+        return io.BufferedReader(_Stream(self.data))
+
     def malformed(self, problem: str) -> MalformedFileError:
         """Make the error that says what is wrong with the file."""
         return MalformedFileError(self.path, problem)
+
+
+class _Stream(io.RawIOBase):
+    """A file over bytes that are mapped already."""
+
+    def __init__(self, data: mmap.mmap | bytearray) -> None:
+        self._data = data
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: len(self._data)}[whence]
+        self._position = base + offset
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        part = self._data[self._position : self._position + len(buffer)]
+        buffer[: len(part)] = part
+        self._position += len(part)
+        return len(part)
 
 
 @contextmanager

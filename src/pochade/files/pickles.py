@@ -5,7 +5,9 @@ are resolved by the caller's `resolve`, which refuses unknown ones; persistent i
 """
 
 import codecs
+import mmap
 import struct
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,16 +54,20 @@ Resolve: TypeAlias = Callable[[str, str], object]
 
 @dataclass
 class Machine:
-    """The state of reading one pickle from `data`, beginning at `position`."""
+    """The state of reading one pickle from `data`, beginning at `position` and reaching `end` at most."""
 
     path: Path
-    data: bytes
+    data: bytes | bytearray | mmap.mmap
     resolve: Resolve
     persistent: Callable[[object], object]
     position: int = 0
+    end: int = sys.maxsize
     budget: int = MOST_OPCODES
     stack: list[Any] = field(default_factory=list)
     memo: dict[int, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.end = min(self.end, len(self.data))
 
     def run(self) -> Any:
         """Return the pickled value; `position` is then the byte after it."""
@@ -75,6 +81,8 @@ class Machine:
                 if self.budget < 0:
                     self.spend(0)
             self.position += 1
+            if self.position > self.end:
+                raise IndexError
             return self.pop()
         except (IndexError, KeyError, ValueError, TypeError, OverflowError, struct.error) as error:
             what = _BREAKS.get(type(error), str(error))
@@ -89,9 +97,9 @@ class Machine:
     def take(self, count: int) -> bytes:
         """Return the next bytes."""
         end = self.position + count
-        if count < 0 or end > len(self.data):
+        if count < 0 or end > self.end:
             raise IndexError
-        taken = self.data[self.position : end]
+        taken = bytes(self.data[self.position : end])
         self.position = end
         return taken
 
@@ -103,7 +111,7 @@ class Machine:
 
     def line(self) -> bytes:
         """Return the bytes up to the next line feed."""
-        end = self.data.find(b"\n", self.position)
+        end = self.data.find(b"\n", self.position, self.end)
         line = self.take(end - self.position)
         self.position += 1
         return line

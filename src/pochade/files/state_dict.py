@@ -1,8 +1,12 @@
 """Find the tensors in what a checkpoint's pickle holds."""
 
+import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from pochade.errors import MalformedFileError
 from pochade.files.pickles import Known, Stub
@@ -10,6 +14,7 @@ from pochade.files.weights import LazyArray
 
 _WRAPPERS = ("state_dict", "params_ema", "params", "model", "module")
 _DEEPEST = 12
+_NUMBERS = re.compile("f[248]|[iu][1248]|b1")
 _MOST_VALUES = 2_000_000
 
 
@@ -24,7 +29,8 @@ def unwrapped(path: Path, value: object) -> tuple[dict[str, LazyArray], dict[str
         extra = {str(key): each for key, each in inner.items() if key != wrapper} | extra
         value = inner[wrapper]
     tensors: dict[str, LazyArray] = {}
-    for name, each in leaves(path, value):
+    for name, found in leaves(path, value):
+        each = _array(found) or found
         if not isinstance(each, LazyArray):
             extra.setdefault(name, each)
         elif name in tensors:
@@ -62,6 +68,20 @@ def _inside(value: object) -> dict[Any, object]:
     if isinstance(value, dict):
         return {key.name if isinstance(key, Known) else key: each for key, each in value.items()}
     return {}
+
+
+def _array(value: object) -> LazyArray | None:
+    """Return the array that a stub of numpy's stands for, if it holds plain numbers."""
+    if not isinstance(value, Stub) or not value.name.endswith("multiarray _reconstruct"):
+        return None
+    match value.state:
+        case (_, tuple(shape), Stub(arguments=(str(code), *_)) as dtype, bool(by_columns), bytes(content)):
+            order = dtype.state[1] if isinstance(dtype.state, tuple) and len(dtype.state) > 1 else "<"
+            if _NUMBERS.fullmatch(code) and order in ("<", "|") and all(type(side) is int for side in shape):
+                numbers = np.frombuffer(content, np.dtype(f"{order}{code}"))
+                if all(side >= 0 for side in shape) and math.prod(shape) == numbers.size:
+                    return LazyArray.of(numbers.reshape(shape, order="F" if by_columns else "C"))
+    return None
 
 
 def _is_table(value: object) -> bool:
