@@ -18,6 +18,7 @@ NAMES = [
     "inspect",
     "open",
     "save",
+    "scan",
     "train",
 ]
 

@@ -12,6 +12,7 @@ _HOMES = {
     "save": "pochade.files",
     "Weights": "pochade.files",
     "inspect": "pochade.operations",
+    "scan": "pochade.files",
     "Pipeline": "pochade.generation",
     "Request": "pochade.generation",
     "Picture": "pochade.generation",

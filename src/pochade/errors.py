@@ -58,7 +58,16 @@ class MalformedFileError(FileError):
 
 
 class UnsafeFileError(FileError):
-    """A pickle names something outside the allow-list; nothing of it was run."""
+    """A file holds what could act when it is loaded; nothing of it was run.
+
+    `what` is the name or member found, `where` the place inside the file, each empty where the message says all.
+    """
+
+    def __init__(self, path: Path | str, problem: str, what: str = "", where: str = "") -> None:
+        super().__init__(path, f"{problem}; nothing was run")
+        self.problem = problem
+        self.what = what
+        self.where = where
 
 
 class NumericalError(PochadeError):

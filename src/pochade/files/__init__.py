@@ -2,6 +2,7 @@
 
 from pochade.files.containers import open
 from pochade.files.saving import save
+from pochade.files.scan import Finding, Verdict, scan
 from pochade.files.weights import Array, LazyArray, TensorInfo, Weights
 
-__all__ = ["Array", "LazyArray", "TensorInfo", "Weights", "open", "save"]
+__all__ = ["Array", "Finding", "LazyArray", "TensorInfo", "Verdict", "Weights", "open", "save", "scan"]

@@ -148,7 +148,18 @@ datetime: datetime date time timedelta
 torch: device Generator memory_format contiguous_format strided
 torch: DoubleTensor FloatTensor HalfTensor BFloat16Tensor
 torch: LongTensor IntTensor ShortTensor CharTensor ByteTensor BoolTensor
-torch.nn.modules.container: ParameterDict ParameterList
+torch.nn.modules.container: ParameterDict ParameterList Sequential ModuleList ModuleDict
+torch.nn.modules.conv: Conv1d Conv2d Conv3d ConvTranspose2d
+torch.nn.modules.linear: Linear Identity
+torch.nn.modules.batchnorm: BatchNorm1d BatchNorm2d
+torch.nn.modules.normalization: LayerNorm GroupNorm
+torch.nn.modules.sparse: Embedding
+torch.nn.modules.activation: ReLU ReLU6 LeakyReLU PReLU GELU SiLU Mish Softplus Sigmoid Tanh ELU Hardswish Softmax
+torch.nn.modules.activation: MultiheadAttention
+torch.nn.modules.dropout: Dropout Dropout2d
+torch.nn.modules.pooling: AvgPool2d MaxPool2d AdaptiveAvgPool2d
+torch.nn.modules.upsampling: Upsample UpsamplingNearest2d
+torch.nn.modules.pixelshuffle: PixelShuffle PixelUnshuffle
 numpy: dtype ndarray float64 float32 int64 int32 bool_
 numpy.core.multiarray: scalar _reconstruct
 numpy._core.multiarray: scalar _reconstruct
@@ -194,7 +205,7 @@ def resolver(path: Path) -> Callable[[str, str], object]:
     def resolve(module: str, name: str) -> object:
         if " " in module or " " in name or f"{module} {name}" not in ALLOWED:
             shown = f"{module}.{name}"[:200]
-            raise UnsafeFileError(path, f"its pickle names {shown!r}, which no weights need; nothing was run")
+            raise UnsafeFileError(path, f"its pickle names {shown!r}, which no weights need", shown)
         return ALLOWED[f"{module} {name}"]
 
     return resolve

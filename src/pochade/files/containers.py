@@ -13,7 +13,8 @@ from pochade.files import pictures, safetensors, torch_legacy, torch_tar, torch_
 from pochade.files.mapped import MappedFile, mapped
 from pochade.files.weights import Weights
 
-_HEAD = 512
+HEAD = 512
+"""How many first bytes tell a container."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,12 @@ def open(path: Path | str) -> Weights:
     if os.path.isdir(path):
         raise MalformedFileError(path, "is a folder; diffusers folders are not read yet")
     with mapped(path) as file:
-        head = bytes(file.data[:_HEAD])
-        for container in CONTAINERS:
-            if container.recognises(head):
-                return container.read(file)
-        raise file.malformed("is not a model file: neither safetensors nor a torch checkpoint")
+        container = container_of(bytes(file.data[:HEAD]))
+        if container is None:
+            raise file.malformed("is not a model file: neither safetensors nor a torch checkpoint")
+        return container.read(file)
+
+
+def container_of(head: bytes) -> Container | None:
+    """Return the container that begins with these bytes."""
+    return next((each for each in CONTAINERS if each.recognises(head)), None)

@@ -62,6 +62,7 @@ class Machine:
     persistent: Callable[[object], object]
     position: int = 0
     end: int = sys.maxsize
+    where: str = ""  # the member of an archive that `data` is
     budget: int = MOST_OPCODES
     stack: list[Any] = field(default_factory=list)
     memo: dict[int, Any] = field(default_factory=dict)
@@ -84,6 +85,9 @@ class Machine:
             if self.position > self.end:
                 raise IndexError
             return self.pop()
+        except UnsafeFileError as error:
+            error.where = f"{self.where} at byte {began}".lstrip()
+            raise
         except (IndexError, KeyError, ValueError, TypeError, OverflowError, struct.error) as error:
             what = _BREAKS.get(type(error), str(error))
             raise MalformedFileError(self.path, f"its pickle breaks at byte {began}: {what}") from error
@@ -361,7 +365,7 @@ def _frozen(values: list[Any]) -> frozenset[Any]:
 
 
 def _extension(machine: Machine) -> None:
-    raise UnsafeFileError(machine.path, "its pickle names code by a registry number; nothing was run")
+    raise UnsafeFileError(machine.path, "its pickle names code by a registry number")
 
 
 def _buffer(machine: Machine) -> None:

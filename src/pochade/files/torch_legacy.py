@@ -39,7 +39,7 @@ def read(file: MappedFile) -> Weights:
     else:
         value, end = first, position
     if end != file.size:
-        raise UnsafeFileError(file.path, f"{file.size - end} bytes follow its last pickle; nothing was run")
+        raise UnsafeFileError(file.path, f"{file.size - end} bytes follow its last pickle")
     tensors, extra = unwrapped(file.path, value)
     return Weights(tensors, path=file.path, format="ckpt-legacy", extra=extra)
 
@@ -72,7 +72,7 @@ def _bare(file: MappedFile, position: int) -> tuple[object, int]:
 
     def refuse(module: str, name: str) -> NoReturn:
         shown = f"{module}.{name}"[:200]
-        raise UnsafeFileError(file.path, f"its pickle names {shown!r} where no name belongs; nothing was run")
+        raise UnsafeFileError(file.path, f"its pickle names {shown!r} where no name belongs", shown)
 
     machine = _machine(file, position)
     machine.resolve = refuse

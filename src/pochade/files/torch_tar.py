@@ -4,6 +4,7 @@ import struct
 import tarfile
 from collections.abc import Iterator
 from functools import partial
+from itertools import islice
 from typing import NoReturn
 
 from pochade.errors import UnsafeFileError
@@ -38,12 +39,21 @@ def read(file: MappedFile) -> Weights:
         return tensors[key] if key in tensors else storages[key]  # KeyError: an unknown reference
 
     start, end = places["pickle"]
-    machine = Machine(file.path, file.data, resolver(file.path), answer, start, end)
+    machine = Machine(file.path, file.data, resolver(file.path), answer, start, end, where="pickle")
     value = machine.run()
     if machine.position != end:
-        raise UnsafeFileError(file.path, "something follows the pickle in its tar; nothing was run")
+        raise UnsafeFileError(file.path, "something follows the pickle in its tar")
     found, extra = unwrapped(file.path, value)
     return Weights(found, path=file.path, format="ckpt-legacy", extra=extra)
+
+
+def is_checkpoint(file: MappedFile) -> bool:
+    """Tell whether a tar is one of torch, not just any."""
+    try:
+        with tarfile.open(fileobj=file.stream(), mode="r:") as tar:
+            return any(member.name.removeprefix("./") == "pickle" for member in islice(tar, len(_MEMBERS)))
+    except (tarfile.TarError, ValueError, EOFError):
+        return False
 
 
 def _places(file: MappedFile) -> dict[str, tuple[int, int]]:
@@ -54,7 +64,7 @@ def _places(file: MappedFile) -> dict[str, tuple[int, int]]:
             for member in tar:
                 name = member.name.removeprefix("./")
                 if name not in _MEMBERS or name in places or not member.isreg() or member.issparse():
-                    raise UnsafeFileError(file.path, f"holds {name[:200]!r}, which no weights need; nothing was run")
+                    raise UnsafeFileError(file.path, f"holds {name[:200]!r}, which no weights need", name[:200])
                 places[name] = (member.offset_data, member.offset_data + member.size)
             end = tar.offset
     except (tarfile.TarError, ValueError, EOFError) as error:
@@ -62,7 +72,7 @@ def _places(file: MappedFile) -> dict[str, tuple[int, int]]:
     if not places.keys() >= set(_PARTS) or max(end for _, end in places.values()) > file.size:
         raise file.malformed("is a tar, but not a whole one of torch: it needs storages, tensors and pickle")
     if file.size - end > _MOST_PADDING or any(file.data[end:]):
-        raise UnsafeFileError(file.path, "something follows the end of its tar; nothing was run")
+        raise UnsafeFileError(file.path, "something follows the end of its tar")
     return places
 
 
@@ -85,7 +95,7 @@ def _storages(file: MappedFile, position: int, end: int) -> Iterator[tuple[objec
     yield from found.items()
     views, position = _plain(file, position, end)
     if position != end:
-        raise UnsafeFileError(file.path, "something follows the storages in its tar; nothing was run")
+        raise UnsafeFileError(file.path, "something follows the storages in its tar")
     for part in views if isinstance(views, list) else ():
         match part:
             case (target, root, int(offset), int(length)) if root in found and offset >= 0 <= length:
@@ -118,7 +128,7 @@ def _tensors(
         except ValueError as error:
             raise file.malformed(f"has {error}") from error
     if position != end:
-        raise UnsafeFileError(file.path, "something follows the tensors in its tar; nothing was run")
+        raise UnsafeFileError(file.path, "something follows the tensors in its tar")
 
 
 def _plain(file: MappedFile, position: int, end: int) -> tuple[object, int]:

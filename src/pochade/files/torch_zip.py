@@ -1,6 +1,6 @@
 """Read the zip files that torch has written since 1.6: one pickle that describes, and one member per storage."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 from pochade.errors import UnsafeFileError
@@ -27,7 +27,7 @@ def recognises(head: bytes) -> bool:
 def read(file: MappedFile) -> Weights:
     """Open a torch checkpoint; its pickle is interpreted, never run."""
     found = zips.members(file)
-    roots = [name[: -len(_PICKLE)] for name in found if name.endswith("/" + _PICKLE) and name.count("/") == 1]
+    roots = _roots(found)
     if len(roots) != 1:
         raise file.malformed("is a zip, but not a torch checkpoint: it has no data.pkl in a single folder")
     member = found[roots[0] + _PICKLE]
@@ -35,13 +35,23 @@ def read(file: MappedFile) -> Weights:
         raise file.malformed(f"its data.pkl has {member.size} bytes; weights need far fewer")
     records = _records(file, found, roots[0])
     content = member.read(file)
-    machine = Machine(file.path, content, resolver(file.path), partial(_storage, file, records))
+    machine = Machine(file.path, content, resolver(file.path), partial(_storage, file, records), where=member.name)
     value = machine.run()
     if machine.position != len(content):
-        raise UnsafeFileError(file.path, "something follows the pickle in data.pkl; nothing was run")
+        raise UnsafeFileError(file.path, "something follows the pickle in data.pkl")
     member.check(file, content)
     tensors, extra = unwrapped(file.path, value)
     return Weights(tensors, path=file.path, format="ckpt", extra=extra)
+
+
+def is_checkpoint(file: MappedFile) -> bool:
+    """Tell whether a zip is one of torch, not just any."""
+    return bool(_roots(zips.members(file)))
+
+
+def _roots(found: Iterable[str]) -> list[str]:
+    """Return the folders that hold a data.pkl, with their slash."""
+    return [name[: -len(_PICKLE)] for name in found if name.endswith("/" + _PICKLE) and name.count("/") == 1]
 
 
 def _records(file: MappedFile, found: Mapping[str, Member], root: str) -> dict[str, Member]:
@@ -50,11 +60,11 @@ def _records(file: MappedFile, found: Mapping[str, Member], root: str) -> dict[s
     for name, member in found.items():
         inner = name.removeprefix(root)
         if not name.startswith(root) or (name.endswith("/") and member.size):
-            raise UnsafeFileError(file.path, f"holds {name[:200]!r}, which no weights need; nothing was run")
+            raise UnsafeFileError(file.path, f"holds {name[:200]!r}, which no weights need", name[:200])
         if inner.startswith("data/") and not name.endswith("/"):
             records[inner.removeprefix("data/")] = member
         elif inner not in _SMALL_MEMBERS | {_PICKLE} and not name.endswith("/"):
-            raise UnsafeFileError(file.path, f"holds {name[:200]!r}, which no weights need; nothing was run")
+            raise UnsafeFileError(file.path, f"holds {name[:200]!r}, which no weights need", name[:200])
     order = found.get(root + "byteorder")
     if order and (order.size > 16 or order.read(file) != b"little"):
         raise file.malformed("was written by a big-endian machine, which is not supported")

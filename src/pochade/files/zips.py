@@ -5,6 +5,7 @@ Tools that disagree about a zip are how code slips past scanners, so whatever is
 
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pochade.files.mapped import MappedFile
@@ -21,6 +22,7 @@ _MAX32, _MAX16 = 0xFFFFFFFF, 0xFFFF
 _ZIP64_EXTRA = 1
 _MOST_MEMBERS = 2_000_000
 _MOST_INFLATION = 200
+_MOST_SALVAGED, _SALVAGED_BYTES = 1000, 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,25 @@ class Member:
             raise file.malformed(f"its member {self.name!r} does not inflate to the {self.size} bytes it claims")
         return inflated
 
+    def blocks(self, file: MappedFile, size: int) -> Iterator[bytes]:
+        """Yield the member's bytes block by block; its checksum is compared at the end."""
+        engine = None if self.stored else zlib.decompressobj(-zlib.MAX_WBITS)
+        crc = done = 0
+        for start in range(self.start, self.start + self.packed, size):
+            block = bytes(file.data[start : min(start + size, self.start + self.packed)])
+            while block:
+                try:
+                    part = engine.decompress(block, size) if engine else block
+                except zlib.error as error:
+                    raise file.malformed(f"its member {self.name[:200]!r} is damaged: {error}") from error
+                block = engine.unconsumed_tail if engine else b""
+                crc, done = zlib.crc32(part, crc), done + len(part)
+                if done > self.size:
+                    raise file.malformed(f"its member {self.name[:200]!r} is longer than it says")
+                yield part
+        if crc != self.crc or done != self.size:
+            raise file.malformed(f"its member {self.name[:200]!r} is damaged: wrong checksum")
+
     def check(self, file: MappedFile, content: bytes) -> None:
         """Compare the checksum."""
         if zlib.crc32(content) != self.crc:
@@ -73,6 +94,26 @@ def members(file: MappedFile) -> dict[str, Member]:
     except (struct.error, ValueError) as error:
         raise file.malformed(f"is a broken zip: {error}") from error
     return found
+
+
+def salvaged(file: MappedFile) -> Iterator[tuple[str, bytes]]:
+    """Yield name and first bytes of the members whose own headers can be found, with no regard for the directory."""
+    position = -1
+    for _ in range(_MOST_SALVAGED):
+        position = file.data.find(b"PK\3\4", position + 1)
+        if position < 0 or position + _LOCAL.size > file.size:
+            return
+        _, _, _, method, _, _, _, packed, _, name_length, extra_length = _LOCAL.unpack_from(file.data, position)
+        start = position + _LOCAL.size + name_length + extra_length
+        name = str(file.data[position + _LOCAL.size : position + _LOCAL.size + name_length], "utf-8", "replace")
+        raw = bytes(file.data[start : start + min(packed or _SALVAGED_BYTES, _SALVAGED_BYTES)])
+        try:
+            yield (
+                name,
+                raw if method == _STORED else zlib.decompressobj(-zlib.MAX_WBITS).decompress(raw, _SALVAGED_BYTES),
+            )
+        except zlib.error:
+            continue
 
 
 def _check_gap(gap: int) -> None:
