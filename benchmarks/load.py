@@ -33,7 +33,7 @@ def write(path: Path, width: int) -> Path:
     parts = {
         SD1.unet_prefix: unet_shapes(width, (1, 2, 4, 4), SD1.context_width, (0, 1, 2)),
         SD1.vae_prefix: vae_shapes(128 if width == 320 else 32, (1, 2, 4, 4)),
-        SD1.text_prefix: clip_shapes(SD1.context_width, SD1.text_layers),
+        SD1.encoders[0].prefix: clip_shapes(SD1.context_width, SD1.encoders[0].layers),
     }
     pool = (0.02 * np.random.default_rng(1).standard_normal(_POOL)).astype(np.float16)
     shapes = {prefix + name: shape for prefix, part in parts.items() for name, shape in part.items()}

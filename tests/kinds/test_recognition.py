@@ -3,7 +3,7 @@
 import pytest
 
 from pochade import kinds
-from pochade.families import SD1
+from pochade.families import SD1, SD2, SDXL
 from pochade.kinds import checkpoint, embedding, hypernetwork, lora
 from pochade.kinds.components import components
 
@@ -82,20 +82,50 @@ def test_rank_and_family_of_a_lora():
     assert lora.rank({"a.lokr_w1": (16, 16), "a.lokr_w2_a": (20, 4), "a.lokr_w2_b": (4, 48)}) == 4
     assert lora.family_of(LORA) is SD1
     assert lora.family_of({name: shape for name, shape in LORA.items() if name.startswith("lora_te_")}) is SD1
-    assert lora.family_of({"lora_unet_x_proj_in.lora_down.weight": (8, 320)}) is None
+    assert lora.family_of({"lora_unet_x_proj_in.lora_down.weight": (8, 320)}) is SD2
     assert lora.family_of({"lora_unet_x_attn2_to_k.lora_down.weight": (8, 768)}) is SD1
-    assert lora.family_of({"lora_unet_x_attn2_to_k.lora_down.weight": (8, 1024)}) is None
+    assert lora.family_of({"lora_unet_x_attn2_to_k.lora_down.weight": (8, 1024)}) is SD2
+    assert lora.family_of({"lora_unet_x_attn2_to_k.lora_down.weight": (8, 99)}) is None
     assert lora.family_of({"lora_unet_x_attn2_to_k.lora_down.weight": (8,)}) is None
-    assert lora.family_of({"lora_te1_text_model_encoder_layers_11_mlp_fc1.lora_down.weight": (8, 768)}) is None
+    assert lora.family_of({"lora_te1_text_model_encoder_layers_11_mlp_fc1.lora_down.weight": (8, 768)}) is SDXL
+    assert lora.family_of({"lora_unet_x_transformer_blocks_9_attn1_to_q.lora_down.weight": (8, 640)}) is SDXL
+
+
+LYCORIS = {
+    "diag-oft": "oft", "dora": "dora", "dylora": "locon", "full": "full", "glora": "glora", "ia3": "ia3",
+    "locon-norm": "locon", "locon": "locon", "locon-tucker": "locon", "loha": "loha", "loha-tucker": "loha",
+    "lokr-full": "lokr", "lokr": "lokr", "lokr-tucker": "lokr",
+}  # fmt: skip
+"""DyLoRA is saved like LoCon; only metadata tells them apart."""
+
+
+@pytest.mark.parametrize(
+    ("name", "algorithm", "family"),
+    [
+        *((f"lyco-{name}-sd15", algorithm, SD1) for name, algorithm in LYCORIS.items()),
+        ("lora-kohya-sd15-r8", "lora", SD1),
+        ("locon-kohya-sd15-r8c4", "locon", SD1),
+        ("lora-kohya-sd21-r8", "lora", SD2),
+        ("lora-kohya-sdxl-r8", "lora", SDXL),
+        ("lora-kohya-sdxl-r8c4", "locon", SDXL),
+    ],
+)
+def test_real_adapters_are_recognised(name, algorithm, family):
+    tensors = shapes(name)
+    assert kinds.recognise(tensors) == "lora"
+    assert lora.algorithm(tensors) == algorithm
+    assert lora.family_of(tensors) is family
 
 
 def test_family_of_an_embedding_or_hypernetwork_follows_from_the_width_of_the_text():
     assert embedding.family_of({"string_to_param.*": (8, 768)}) is SD1
     assert embedding.family_of({"<cat>": (768,)}) is SD1
-    assert embedding.family_of({"emb_params": (8, 1024)}) is None
-    assert embedding.family_of({"clip_l": (8, 768), "clip_g": (8, 1280)}) is None
+    assert embedding.family_of({"emb_params": (8, 1024)}) is SD2
+    assert embedding.family_of({"clip_l": (8, 768), "clip_g": (8, 1280)}) is SDXL
+    assert embedding.family_of({"emb_params": (8, 99)}) is None
     assert hypernetwork.family_of({"320.0.linear.0.weight": (640, 320), "768.0.linear.0.weight": (9, 768)}) is SD1
-    assert hypernetwork.family_of({"320.0.linear.0.weight": (640, 320), "1024.0.linear.0.weight": (9, 1024)}) is None
+    assert hypernetwork.family_of({"320.0.linear.0.weight": (640, 320), "1024.0.linear.0.weight": (9, 1024)}) is SD2
+    assert hypernetwork.family_of({"320.0.linear.0.weight": (9, 320), "1280.0.linear.0.weight": (9, 1280)}) is None
 
 
 def test_a_controlnet_owns_what_looks_like_half_a_unet():

@@ -18,7 +18,7 @@ def arrays():
     parts = {
         SD1.unet_prefix: fresh(UNet, unet_shapes(32, (1, 2), 64, (0, 1), 1), 1),
         SD1.vae_prefix: fresh(VAE, vae_shapes(32, (1, 1), 1), 1),
-        SD1.text_prefix: fresh(CLIPText, clip_shapes(64, 2, vocabulary=100), 1),
+        SD1.encoders[0].prefix: fresh(CLIPText, clip_shapes(64, 2, vocabulary=100), 1),
     }
     return {
         prefix + name: array_of(tensor.half())
@@ -50,7 +50,7 @@ def test_novelai_names_load(arrays):
 
 def test_of_full_and_short_names_the_full_ones_count(arrays):
     """Merges of a NovelAI model may keep its position numbers, or all of its text encoder."""
-    prefix = SD1.text_prefix
+    prefix = SD1.encoders[0].prefix
     short = {
         name.replace("transformer.text_model.", "transformer."): np.zeros_like(array)
         for name, array in arrays.items()

@@ -1,74 +1,99 @@
 """What a family of models is: facts, and the marks by which its files are known."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Literal
 
-Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
+from pochade.families.marks import Marks, Shapes, marks_of
 
-_BARE_PLACES = (
-    "input_blocks.", "middle_block.", "output_blocks.", "down_blocks.", "mid_block.", "up_blocks.", "control_model.",
-)  # fmt: skip
-"""Where attention stands in a UNet or ControlNet of its own file, original or diffusers."""
-_FIRST_CONVOLUTIONS = ("input_blocks.0.0.weight", "conv_in.weight")
+Prediction = Literal["epsilon", "v"]
+
+
+@dataclass(frozen=True)
+class TextEncoder:
+    """One text encoder: where a checkpoint keeps it, in whose names, and its true sizes (of the layers, those used)."""
+
+    prefix: str
+    layout: Literal["clip", "openclip"]
+    width: int
+    layers: int
+    head_width: int = 64
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A branch of a family, told by the channels that go into its UNet and by the width of its class embedding.
+
+    `classes` is that width as a multiple of the context's, None where any will do. `prediction` is None where the
+    tensors do not tell what the UNet predicts.
+    """
+
+    name: str
+    channels: int = 4
+    classes: float | None = None
+    prediction: Prediction | None = "epsilon"
+
+    def fits(self, marks: Marks) -> bool:
+        """Tell whether a UNet is of this branch."""
+        if marks.channels != self.channels:
+            return False
+        width = (marks.context_width or 0) * (self.classes or 0)
+        return self.classes is None or marks.class_width == width
 
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
     """Facts of one family. Sizes of networks are not among them: those are read from the tensors' shapes.
 
-    A file belongs to the family when none of `foreign_prefixes` occurs and its attention projections have
-    `projection_rank` (convolutions 4, linear layers 2), or, without a UNet, when it has a text encoder of
-    `text_prefix`.
+    A UNet belongs to the family by the rank of its attention projections (convolutions 4, linear layers 2), by whether
+    its transformers have several blocks (`deep`) and a fourth level, and by whether it knows classes. `heads` is None
+    where attention heads are 64 wide instead of a fixed count.
     """
 
     name: str
     title: str
-    unet_prefix: str
-    vae_prefix: str
-    text_prefix: str
-    heads: int
-    text_head_width: int
-    latent_scale: float
-    latent_channels: int
-    downscale: int
-    beta_start: float
-    beta_end: float
-    prediction: str
-    resolution: int
     projection_rank: int
+    deep: bool
+    classes: bool | None
+    encoders: tuple[TextEncoder, ...]
     context_width: int
-    text_layers: int
-    foreign_prefixes: tuple[str, ...]
+    latent_scale: float
+    resolution: int
+    variants: tuple[Variant, ...]
+    heads: int | None = None
+    fourth_level: bool | None = None
+    unet_prefix: str = "model.diffusion_model."
+    vae_prefix: str = "first_stage_model."
     ema_prefix: str = "model_ema."
-    variants: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({4: "base"}))
+    latent_channels: int = 4
+    downscale: int = 8
+    beta_start: float = 0.00085
+    beta_end: float = 0.012
 
-    def recognises(self, shapes: Shapes) -> bool:
-        """Tell by names and ranks, never by widths, whether a file is of this family."""
-        if any(name.startswith(self.foreign_prefixes) for name in shapes):
-            return False
-        ranks = {len(shape) for name, shape in shapes.items() if self._is_projection(name)}
-        if ranks:
-            return ranks == {self.projection_rank}
-        return any(name.startswith(self.text_prefix) for name in shapes)
+    def has_unet(self, marks: Marks) -> bool:
+        """Tell by names and ranks, never by widths, whether a UNet is of this family."""
+        return (
+            marks.ranks == {self.projection_rank}
+            and (marks.depth > 1) == self.deep
+            and self.fourth_level in (None, marks.has_fourth_level)
+            and self.classes in (None, marks.class_width is not None)
+        )
+
+    def has_text(self, shapes: Shapes) -> bool:
+        """Tell whether a text encoder stands where the family keeps its own."""
+        places = tuple(each.prefix for each in self.encoders)
+        return any(name.startswith(places) for name in shapes)
+
+    def branch(self, shapes: Shapes) -> Variant | None:
+        """Return the branch by the UNet; None without one, or for one that is not known."""
+        marks = marks_of(shapes)
+        return next((each for each in self.variants if marks and each.fits(marks)), None)
 
     def variant(self, shapes: Shapes) -> str | None:
-        """Return the variant by the channels that go into the UNet; None without a UNet or for unknown counts."""
-        channels = self.in_channels(shapes)
-        return None if channels is None else self.variants.get(channels)
-
-    def in_channels(self, shapes: Shapes) -> int | None:
-        """Return the channels that go into the UNet: live, EMA, or alone in its file."""
-        name = f"{self.unet_prefix}input_blocks.0.0.weight"
-        found = (shapes.get(each, ()) for each in (name, self.ema_name(name), *_FIRST_CONVOLUTIONS))
-        return next((shape[1] for shape in found if len(shape) == 4), None)
+        """Return the name of the branch."""
+        found = self.branch(shapes)
+        return found.name if found else None
 
     def ema_name(self, name: str) -> str:
         """Return the name of a UNet tensor's moving average: that of the tensor without dots, behind a prefix."""
         outer = self.unet_prefix.split(".", 1)[0] + "."
         return self.ema_prefix + name.removeprefix(outer).replace(".", "")
-
-    def _is_projection(self, name: str) -> bool:
-        live = name.startswith((self.unet_prefix, *_BARE_PLACES)) and name.endswith(".proj_in.weight")
-        return live or (name.startswith(self.ema_prefix) and name.endswith("proj_inweight"))

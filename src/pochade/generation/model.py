@@ -82,7 +82,7 @@ class Model:
     @cached_property
     def table(self) -> NoiseTable:
         """The noise table that the family was trained on."""
-        return NoiseTable.scaled_linear(self.family.beta_start, self.family.beta_end, self.family.prediction)
+        return NoiseTable.scaled_linear(self.family.beta_start, self.family.beta_end)
 
     def predict(self, latents: Tensor, timesteps: Tensor, context: Tensor) -> Tensor:
         """The UNet in its own dtype, float32 outside."""

@@ -1,10 +1,11 @@
 """LoRA and its relatives: recognised by what their modules' tensors are called."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from pochade.families import FAMILIES, Family
+from pochade.families import FAMILIES, SDXL, Family
 
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 
@@ -26,6 +27,8 @@ _SUFFIXES: tuple[tuple[str, tuple[str, ...]], ...] = (
 _DOWN = (".lora_down.weight", ".lora_A.weight", ".lora.down.weight", "_lora.down.weight")
 _RANKS = (*_DOWN, ".hada_w1_b", ".a2.weight", ".lokr_w1_b", ".lokr_w2_b")
 _BOFT_DIMENSIONS = 4
+_BLOCK = re.compile(r"transformer_blocks[._](\d+)[._]")
+_LAYER = re.compile(r"encoder[._]layers[._](\d+)[._]")
 _SECOND_ENCODER = ("lora_te1_", "lora_te2_", "text_encoder_2.")
 
 
@@ -50,18 +53,19 @@ def rank(shapes: Shapes) -> int | None:
 
 def family_of(shapes: Shapes) -> Family | None:
     """Return the family whose networks a LoRA fits, if its modules tell."""
-    return next((family for family in FAMILIES if _fits(family, shapes)), None)
+    if any(name.startswith(_SECOND_ENCODER) or "_input_blocks_" in name for name in shapes):
+        return SDXL
+    if any(int(block) > 0 for name in shapes for block in _BLOCK.findall(name)):
+        return SDXL
+    return next((family for family in FAMILIES if not family.deep and _fits(family, shapes)), None)
 
 
 def _fits(family: Family, shapes: Shapes) -> bool:
     """Ask the projections first, then the width of the text, then how deep the text encoder is."""
-    if any(name.startswith(_SECOND_ENCODER) or "_input_blocks_" in name for name in shapes):
-        return False
     down = {name: shape for name, shape in shapes.items() if name.endswith(_DOWN) and len(shape) > 1}
     if ranks := {len(shape) for name, shape in down.items() if "proj_in" in name}:
         return ranks == {family.projection_rank}
     if widths := {shape[1] for name, shape in down.items() if "attn2" in name and "to_k" in name}:
         return widths == {family.context_width}
-    return any(f"encoder_layers_{family.text_layers - 1}_" in name for name in shapes) and not any(
-        f"encoder_layers_{family.text_layers}_" in name for name in shapes
-    )
+    layers = {int(layer) + 1 for name in shapes for layer in _LAYER.findall(name)}
+    return max(layers, default=0) == family.encoders[0].layers

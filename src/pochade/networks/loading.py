@@ -43,11 +43,16 @@ def networks_of(
 
     Raises MalformedFileError when a part is missing or has foreign shapes.
     """
-    text_encoder = partial(CLIPText, head_width=family.text_head_width)
+    encoder = family.encoders[0]
+    if len(family.encoders) > 1 or encoder.layout != "clip":
+        raise MalformedFileError(
+            weights.path or "the weights", f"is a {family.title} model; pictures are drawn with SD 1.x so far."
+        )
+    text_encoder = partial(CLIPText, head_width=encoder.head_width)
     return Networks(
         unet=load(partial(UNet, heads=family.heads), weights, family.unet_prefix, device, dtype),
         vae=vae or load(VAE, weights, family.vae_prefix, device, dtype),
-        text_encoder=load(text_encoder, weights, family.text_prefix, device, dtype),
+        text_encoder=load(text_encoder, weights, encoder.prefix, device, dtype),
     )
 
 

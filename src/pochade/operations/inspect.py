@@ -1,6 +1,7 @@
 """Say what a file is and what is wrong with it, from its directory of tensors alone."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from pochade.kinds.components import TEXT, UNET, VAE, components
 _SUFFIXES = {"safetensors": {".safetensors"}, "ckpt": {".ckpt", ".pt", ".pth", ".bin"}}
 _WHOLE = (UNET, VAE, TEXT)
 _FAMILY_OF = {"lora": lora.family_of, "embedding": embedding.family_of, "hypernetwork": hypernetwork.family_of}
+_PARAMETERIZATION = re.compile(rb"""^\s*parameterization:\s*["']?(v|eps)\b""", re.MULTILINE)
+_MOST_CONFIG = 1_000_000
+_STEPS_OF_SD2_BASE = 875_000  # no other release stopped there
 _SHOWN = 5
 _MOST_POSITIONS = 100_000
 
@@ -88,13 +92,26 @@ class _View:
 
     @property
     def prediction(self) -> str | None:
-        """What the UNet predicts: by metadata, by marker, else as its family does."""
-        stated = self.weights.metadata.get("modelspec.prediction_type", "")
-        if "v_pred" in self.weights or stated.startswith("v"):
-            return "v"
+        """What the UNet predicts: by marker, metadata, the configuration beside it, else as its branch does."""
         if UNET not in self.components or not self.family:
             return None
-        return "epsilon" if stated.startswith("eps") else self.family.prediction
+        stated = self.weights.metadata.get("modelspec.prediction_type") or _stated_beside(self.path)
+        if "v_pred" in self.weights or stated.startswith("v"):
+            return "v"
+        if stated.startswith("eps") or self.weights.extra.get("global_step") == _STEPS_OF_SD2_BASE:
+            return "epsilon"
+        branch = self.family.branch(self.shapes)
+        return branch.prediction if branch else None
+
+
+def _stated_beside(path: Path) -> str:
+    """Return the `parameterization` that a YAML file beside a checkpoint names, or nothing."""
+    try:
+        with path.with_suffix(".yaml").open("rb") as file:
+            found = _PARAMETERIZATION.search(file.read(_MOST_CONFIG))
+    except OSError:
+        return ""
+    return str(found[1], "ascii") if found else ""
 
 
 def _lora_facts(view: _View) -> dict[str, object]:

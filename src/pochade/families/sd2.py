@@ -1,0 +1,27 @@
+"""Stable Diffusion 2.x: one OpenCLIP-H text encoder, attention heads 64 wide, linear projections.
+
+The 512 base predicts the noise and the 768 model predicts v; their tensors have the same names and shapes.
+"""
+
+from pochade.families.family import Family, TextEncoder, Variant
+
+SD2 = Family(
+    name="sd2",
+    title="Stable Diffusion 2.x",
+    projection_rank=2,
+    deep=False,
+    classes=None,
+    encoders=(TextEncoder("cond_stage_model.model.", "openclip", 1024, 23),),
+    context_width=1024,
+    latent_scale=0.18215,
+    resolution=768,
+    variants=(
+        Variant("unclip-h", classes=2, prediction="v"),
+        Variant("unclip-l", classes=1.5, prediction="v"),
+        Variant("base", prediction=None),
+        Variant("depth", 5),
+        Variant("x4-upscaler", 7, prediction="v"),
+        Variant("instruct-pix2pix", 8),
+        Variant("inpainting", 9),
+    ),
+)

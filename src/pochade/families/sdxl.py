@@ -1,0 +1,36 @@
+"""Stable Diffusion XL: the base with two text encoders and three levels, the refiner with one and four."""
+
+from pochade.families.family import Family, TextEncoder, Variant
+
+_VARIANTS = (Variant("base"), Variant("instruct-pix2pix", 8), Variant("inpainting", 9))
+
+SDXL = Family(
+    name="sdxl",
+    title="Stable Diffusion XL",
+    projection_rank=2,
+    deep=True,
+    classes=True,
+    fourth_level=False,
+    encoders=(
+        TextEncoder("conditioner.embedders.0.transformer.", "clip", 768, 12),
+        TextEncoder("conditioner.embedders.1.model.", "openclip", 1280, 32),
+    ),
+    context_width=2048,
+    latent_scale=0.13025,
+    resolution=1024,
+    variants=_VARIANTS,
+)
+
+SDXL_REFINER = Family(
+    name="sdxl-refiner",
+    title="Stable Diffusion XL refiner",
+    projection_rank=2,
+    deep=True,
+    classes=True,
+    fourth_level=True,
+    encoders=(TextEncoder("conditioner.embedders.0.model.", "openclip", 1280, 32),),
+    context_width=1280,
+    latent_scale=0.13025,
+    resolution=1024,
+    variants=_VARIANTS,
+)
