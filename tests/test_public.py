@@ -15,6 +15,7 @@ NAMES = [
     "Request",
     "Weights",
     "__version__",
+    "convert",
     "inspect",
     "open",
     "save",

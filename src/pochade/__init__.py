@@ -13,6 +13,7 @@ _HOMES = {
     "Weights": "pochade.files",
     "inspect": "pochade.operations",
     "scan": "pochade.files",
+    "convert": "pochade.operations",
     "Pipeline": "pochade.generation",
     "Request": "pochade.generation",
     "Picture": "pochade.generation",

@@ -1,4 +1,4 @@
-"""What the names and shapes of a UNet tell: live, moving average, half of one in a ControlNet, or named by diffusers."""
+"""What names and shapes of a UNet tell: live, moving average, half of one in a ControlNet, or named by diffusers."""
 
 import re
 from collections.abc import Mapping

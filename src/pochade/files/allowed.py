@@ -5,7 +5,8 @@ storages and the functions that rebuild tensors on them; plain containers; numbe
 programs leave beside the weights, which become passive stubs.
 """
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,11 +34,15 @@ class NumberFormat:
 
 @dataclass(frozen=True, eq=False)
 class Storage:
-    """A run of bytes in a file; `look(info, offset, strides)` returns an array on it, measured in bytes."""
+    """A run of bytes in a file; `look(info, offset, strides)` returns an array on it, measured in bytes.
+
+    `blocks(dtype, offset, nbytes)` reads what lies in a row, where the file can be read in pieces.
+    """
 
     dtype: str | None
     nbytes: int
     look: Callable[[TensorInfo, int, tuple[int, ...]], Array]
+    blocks: Callable[[str, int, int], Iterator[Array]] | None = None
 
 
 def rebuilt(
@@ -61,7 +66,14 @@ def rebuilt(
     last = offset + sum((count - 1) * stride for count, stride in zip(shape, strides, strict=True))
     if needed and ((last + 1) * item > storage.nbytes or needed > storage.nbytes):
         raise ValueError("a tensor that reaches beyond its storage")
-    return LazyArray(info, partial(storage.look, info, offset * item, tuple(each * item for each in strides)))
+    look = partial(storage.look, info, offset * item, tuple(each * item for each in strides))
+    if not needed or storage.blocks is None or tuple(strides) != _strides_in_a_row(info.shape):
+        return LazyArray(info, look)
+    return LazyArray(info, look, partial(storage.blocks, kind, offset * item, needed))
+
+
+def _strides_in_a_row(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
 
 
 def _is_no_count(value: object) -> bool:

@@ -11,7 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from pochade.errors import FileError, MalformedFileError, MissingFileError
+from pochade.files.dtypes import numpy_dtype
+from pochade.files.weights import BLOCK_BYTES, Array
 
 _NORESERVE = 0x4000 if sys.platform == "linux" else 0  # do not count the private map against free memory
 
@@ -25,10 +29,29 @@ class MappedFile:
     peek: Callable[[int, int], bytes]
     """Read a few bytes, given position and count, without mapping their neighbourhood; only while the file is open."""
 
+    identity: tuple[int, ...] = ()
+    """Device, number, size and time of the file when it was opened."""
+
     @property
     def size(self) -> int:
         """Bytes in the file."""
         return len(self.data)
+
+    def blocks(self, dtype: str, start: int, nbytes: int) -> Iterator[Array]:
+        """Read numbers that lie in a row from the file itself: pages of the map would count as memory in use.
+
+        Raises FileError when the file was changed since it was opened.
+        """
+        buffer = np.empty(min(BLOCK_BYTES, nbytes), np.uint8)
+        with open(self.path, "rb", buffering=0) as file:
+            if _identity(os.fstat(file.fileno())) != self.identity:
+                raise FileError(self.path, "was changed while it was being read; start again")
+            file.seek(start)
+            for done in range(0, nbytes, BLOCK_BYTES):
+                part = buffer[: min(BLOCK_BYTES, nbytes - done)]
+                if file.readinto(part.data) != len(part):
+                    raise FileError(self.path, "cannot be read to its end")
+                yield part.view(numpy_dtype(dtype))
 
     def stream(self) -> BinaryIO:
         """Open the bytes as a file that is read from its beginning."""
@@ -83,9 +106,13 @@ def mapped(path: Path) -> Iterator[MappedFile]:
         if status.st_size == 0:
             raise MalformedFileError(path, "is empty; the download or copy did not finish")
         data = _map(descriptor, status.st_size)
-        yield MappedFile(path, data, _peeking(descriptor, data))
+        yield MappedFile(path, data, _peeking(descriptor, data), _identity(status))
     finally:
         os.close(descriptor)
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _peeking(descriptor: int, data: mmap.mmap | bytearray) -> Callable[[int, int], bytes]:

@@ -48,7 +48,11 @@ def read(file: MappedFile) -> Weights:
     except ValueError as error:
         raise file.malformed(f"has a broken safetensors header: {error}") from error
     arrays = {
-        name: LazyArray(info, partial(view, file.data, info, start + begin))
+        name: LazyArray(
+            info,
+            partial(view, file.data, info, start + begin),
+            partial(file.blocks, info.dtype, start + begin, info.nbytes),
+        )
         for name, (info, begin, _) in places.items()
     }
     return Weights(arrays, metadata, file.path, "safetensors")

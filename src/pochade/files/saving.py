@@ -14,12 +14,14 @@ from typing import BinaryIO
 import numpy as np
 
 from pochade.errors import FileError, PochadeError, ResourceError, UsageError
+from pochade.events import Event, Saved, Step
 from pochade.files.dtypes import dtype_name, size_of
 from pochade.files.safetensors import LENGTH_BYTES, METADATA, MOST_HEADER_BYTES
-from pochade.files.weights import Array, TensorInfo, Weights
+from pochade.files.weights import Array, Weights
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _ALIGNMENT = 8
+_MEGABYTE = 1_000_000
 
 
 def save(path: Path | str, tensors: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> Path:
@@ -29,16 +31,25 @@ def save(path: Path | str, tensors: Mapping[str, Array], metadata: Mapping[str, 
     its name only when it is complete; whatever stood there before stays until then.
     """
     weights = tensors if isinstance(tensors, Weights) else Weights.from_arrays(tensors)
+    for _ in saving(path, weights, weights.metadata if metadata is None else metadata):
+        pass
+    return Path(path)
+
+
+def saving(path: Path | str, weights: Weights, metadata: Mapping[str, str]) -> Iterator[Event]:
+    """Write tensors as safetensors, block by block; yields a Step in megabytes after each, and Saved at the end."""
     names = sorted(weights, key=lambda name: (-size_of(weights.info(name).dtype), weights.info(name).dtype, name))
-    header = _header(weights, names, weights.metadata if metadata is None else metadata)
+    header = _header(weights, names, metadata)
     total = len(header) + sum(weights.info(name).nbytes for name in names)
     with replacing(path, total) as file:
         file.write(header)
         for name in names:
-            file.write(_bytes_of(weights[name], weights.info(name), name))
+            for block in bytes_of(weights, name):
+                file.write(block)
+            yield megabytes(file.tell(), total)
         if file.tell() != total:
             raise FileError(path, f"wrote {file.tell()} bytes instead of {total}")
-    return Path(path)
+    yield Saved(Path(path))
 
 
 def _header(weights: Weights, names: list[str], metadata: Mapping[str, str]) -> bytes:
@@ -62,12 +73,23 @@ def _header(weights: Weights, names: list[str], metadata: Mapping[str, str]) -> 
     return len(text).to_bytes(LENGTH_BYTES, "little") + text
 
 
-def _bytes_of(array: Array, info: TensorInfo, name: str) -> memoryview:
-    came = TensorInfo(dtype_name(array.dtype), array.shape)
-    if came != info:
-        raise UsageError(f"Tensor {name!r} came as {came}; {info} was announced")
-    little = array.astype(array.dtype.newbyteorder("<"), copy=False) if array.dtype.byteorder == ">" else array
-    return np.ascontiguousarray(little).reshape(-1).view(np.uint8).data
+def megabytes(done: int, total: int) -> Step:
+    """A Step as people read it."""
+    return Step(-(-done // _MEGABYTE), -(-total // _MEGABYTE), "MB")
+
+
+def bytes_of(weights: Weights, name: str) -> Iterator[memoryview]:
+    """Yield the bytes of a tensor in blocks. Raises UsageError when it comes otherwise than its info says."""
+    tensor = weights.lazy(name)
+    done = 0
+    for block in tensor.blocks():
+        little = block.astype(block.dtype.newbyteorder("<"), copy=False) if block.dtype.byteorder == ">" else block
+        if dtype_name(block.dtype) != tensor.info.dtype:
+            raise UsageError(f"Tensor {name!r} came as {block.dtype}; {tensor.info} was announced")
+        yield np.ascontiguousarray(little).view(np.uint8).data
+        done += block.nbytes
+    if done != tensor.info.nbytes:
+        raise UsageError(f"Tensor {name!r} came with {done} bytes; {tensor.info} was announced")
 
 
 @contextmanager

@@ -6,6 +6,7 @@ storages in the order in which their bytes follow. Only the object may name anyt
 
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NoReturn
@@ -115,7 +116,8 @@ class _Storages:
                 pass
             case _:
                 raise ValueError(f"a view beyond the storage {key[:40]!r}")
-        return Storage(dtype, length * item, partial(self._look, key, begin * item))
+        look, blocks = partial(self._look, key, begin * item), partial(self._blocks, key, begin * item)
+        return Storage(dtype, length * item, look, blocks)
 
     def place(self, key: str, position: int) -> int:
         """Note that a storage's count and bytes begin at `position`; return where they end."""
@@ -128,6 +130,9 @@ class _Storages:
             raise self.file.malformed(f"gives storage {key[:40]!r} two sizes")
         self.places[key] = start
         return end
+
+    def _blocks(self, key: str, begin: int, dtype: str, offset: int, nbytes: int) -> Iterator[Array]:
+        return self.file.blocks(dtype, self.places[key] + begin + offset, nbytes)
 
     def _look(self, key: str, begin: int, info: TensorInfo, offset: int, strides: tuple[int, ...]) -> Array:
         return view(self.file.data, info, self.places[key] + begin + offset, strides)

@@ -1,6 +1,6 @@
 """Read the zip files that torch has written since 1.6: one pickle that describes, and one member per storage."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
 from pochade.errors import UnsafeFileError
@@ -80,8 +80,15 @@ def _storage(file: MappedFile, records: Mapping[str, Member], identity: object) 
                 raise ValueError(
                     f"storage {key[:40]!r} should have {count} numbers; its record has {member.size} bytes"
                 )
-            return Storage(dtype, member.size, partial(_look, file, member))
+            return Storage(dtype, member.size, partial(_look, file, member), _blocks(file, member))
     raise ValueError("a storage that the file does not have")
+
+
+def _blocks(file: MappedFile, member: Member) -> Callable[[str, int, int], Iterator[Array]] | None:
+    """Return how a member is read in pieces, if it is not packed."""
+    if not member.stored:
+        return None
+    return lambda dtype, offset, nbytes: file.blocks(dtype, member.start + offset, nbytes)
 
 
 def _look(file: MappedFile, member: Member, info: TensorInfo, offset: int, strides: tuple[int, ...]) -> Array:

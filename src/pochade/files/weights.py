@@ -14,6 +14,9 @@ from pochade.files.dtypes import checked_bytes, dtype_name, numpy_dtype
 
 Array: TypeAlias = npt.NDArray[Any]
 
+BLOCK_BYTES = 1 << 20
+"""Large enough to hide the cost of a call, small enough to stay in the processor's cache."""
+
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
@@ -35,10 +38,22 @@ class TensorInfo:
 
 @dataclass(frozen=True, slots=True)
 class LazyArray:
-    """A tensor that `load` brings in."""
+    """A tensor that `load` brings in whole, and `blocks` piece by piece."""
 
     info: TensorInfo
     load: Callable[[], Array]
+    stream: Callable[[], Iterator[Array]] | None = None
+    """Yield the blocks where there is a way that needs less memory than `load`."""
+
+    def blocks(self) -> Iterator[Array]:
+        """Yield the numbers in order as flat arrays of at most BLOCK_BYTES; each is lost when the next is asked for."""
+        if self.stream:
+            yield from self.stream()
+            return
+        flat = self.load().reshape(-1)
+        step = BLOCK_BYTES // flat.itemsize
+        for start in range(0, flat.size, step):
+            yield flat[start : start + step]
 
     @classmethod
     def of(cls, array: Array) -> "LazyArray":

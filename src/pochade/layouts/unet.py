@@ -29,6 +29,11 @@ _RESNET = {
 }
 _ORIGINAL = re.compile(r"(input|output)_blocks\.(\d+)\.(\d+)\.(\w+)\.")
 _DIFFUSERS = re.compile(r"(down|up)_blocks\.(\d+)\.(resnets|attentions|downsamplers|upsamplers)\.(\d+)\.")
+_WORD = re.compile(
+    r"(input_blocks|output_blocks)(\d+)(\d)"
+    r"|(middle_block|time_embed|transformer_blocks|in_layers|out_layers|emb_layers|label_emb|net|to_out|out)(\d)(\d)?"
+    r"|skip_connection|label_emb|proj_in|proj_out|proj|norm[123]?|attn[12]|to_[qkv]|ff|op|conv|weight|bias"
+)
 
 
 @dataclass
@@ -49,6 +54,22 @@ def to_original(names: Iterable[str]) -> dict[str, str]:
     """Return the original name of every diffusers name (both without a prefix)."""
     names = list(names)
     return renamed(names, reverse(_modules(*_levels_of_diffusers(names))))
+
+
+def dotted(name: str) -> str:
+    """Return an original name whose dots were taken out, as in moving averages, with its dots.
+
+    Raises ValueError for a name that is not made of the original's words.
+    """
+    parts: list[str] = []
+    position = 0
+    while position < len(name):
+        found = _WORD.match(name, position)
+        if found is None:
+            raise ValueError(f"{name[:200]!r} is no name of a UNet without its dots")
+        parts += [part for part in found.groups() if part] or [found[0]]
+        position = found.end()
+    return ".".join(parts)
 
 
 def _levels_of_original(names: Iterable[str]) -> tuple[list[Level], list[Level]]:

@@ -1,0 +1,64 @@
+"""Numbers from one format to another, block by block, without ever holding a tensor whole."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from pochade.files import LazyArray, TensorInfo
+from pochade.files.dtypes import numpy_dtype
+from pochade.files.weights import BLOCK_BYTES, Array
+
+FLOATS = {"F64", "F32", "F16", "BF16"}
+_TORCH = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+
+
+def cast(tensor: LazyArray, dtype: str) -> LazyArray:
+    """Return a tensor in another float format; whole numbers and float8 stay as they are."""
+    if tensor.info.dtype not in FLOATS or tensor.info.dtype == dtype:
+        return tensor
+    info = TensorInfo(dtype, tensor.info.shape)
+    stream = partial(_cast_blocks, tensor, dtype)
+    return LazyArray(info, partial(gathered, info, stream), stream)
+
+
+def gathered(info: TensorInfo, stream: Any) -> Array:
+    """Return a tensor whole that comes in blocks."""
+    whole = np.empty(info.size, numpy_dtype(info.dtype))
+    done = 0
+    for block in stream():
+        whole[done : done + len(block)] = block
+        done += len(block)
+    return whole.reshape(info.shape)
+
+
+def _cast_blocks(tensor: LazyArray, dtype: str) -> Iterator[Array]:
+    """numpy's halves are many times slower than torch's, and a fresh buffer costs more than the arithmetic."""
+    import torch
+
+    target = getattr(torch, _TORCH[dtype])
+    buffer = torch.empty(BLOCK_BYTES, dtype=target)
+    room = as_array(buffer, dtype)
+    for block in tensor.blocks():
+        count = len(block)
+        buffer[:count].copy_(as_tensor(block, tensor.info.dtype))
+        yield room[:count]
+
+
+def as_tensor(array: Array, dtype: str) -> Any:
+    """Return a torch tensor on an array's memory."""
+    import torch
+
+    return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16) if dtype == "BF16" else torch.from_numpy(array)
+
+
+def as_array(tensor: Any, dtype: str) -> Array:
+    """Return an array on a torch tensor's memory."""
+    import torch
+
+    if dtype != "BF16":
+        array: Array = tensor.numpy()
+        return array
+    halves: Array = tensor.view(torch.int16).numpy().view(numpy_dtype(dtype))
+    return halves

@@ -1,0 +1,165 @@
+"""Convert a model file: container, precision, moving averages, parts and repairs, in one pass over its tensors."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from pochade import families, files, layouts
+from pochade.errors import UsageError
+from pochade.events import Event, Saved
+from pochade.families import Family
+from pochade.files import LazyArray, Weights
+from pochade.files.saving import saving
+from pochade.files.torch_zip_writing import saving_torch
+from pochade.kinds import checkpoint
+from pochade.kinds.components import VAE, components
+from pochade.operations.casting import cast
+from pochade.operations.lineage import lineage
+
+Ema = Literal["keep", "drop", "use"]
+Format = Literal["safetensors", "ckpt"]
+DTYPES = {"fp32": "F32", "fp16": "F16", "bf16": "BF16"}
+FORMATS: dict[str, Format] = {".safetensors": "safetensors", ".ckpt": "ckpt", ".pt": "ckpt", ".pth": "ckpt"}
+_POSITIONS = ".position_ids"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conversion:
+    """What to change. `only` and `drop` name parts as `pochade inspect` lists them."""
+
+    format: Format | None = None
+    dtype: Literal["fp32", "fp16", "bf16"] | None = None
+    ema: Ema = "keep"
+    only: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    keep_junk: bool = False
+    vae: Path | None = None
+    repair: bool = False
+
+
+def convert(source: Path | str, target: Path | str, **changes: object) -> Path:
+    """Convert a model file and return the new one; the fields of Conversion are the options.
+
+    Raises FileError when a file cannot be read or written, UsageError when the changes do not fit the file.
+    """
+    events = converting(Path(source), Path(target), Conversion(**changes))  # type: ignore[arg-type]
+    return [event.path for event in events if isinstance(event, Saved)][-1]
+
+
+def converting(source: Path, target: Path, conversion: Conversion) -> Iterator[Event]:
+    """Convert a model file; yields Steps in megabytes and Saved at the end."""
+    kind = conversion.format or FORMATS.get(target.suffix.lower())
+    if kind is None:
+        known = ", ".join(FORMATS)
+        raise UsageError(f"{target}: its name tells no format; end it in one of {known}, or name one with --format.")
+    weights = files.open(source)
+    if target.exists() and target.samefile(source):
+        raise UsageError(f"{target} is the file to convert itself; name another one.")
+    changed = converted(weights, conversion)
+    if kind == "ckpt":
+        extra = {name: value for name, value in weights.extra.items() if isinstance(value, int | str)}
+        yield from saving_torch(target, changed, extra)
+    else:
+        metadata = {"format": "pt"} | weights.metadata | lineage("convert", {"model": weights}, _told(conversion))
+        yield from saving(target, changed, metadata)
+
+
+def _told(conversion: Conversion) -> dict[str, object]:
+    """The changes that were asked for, as the lineage keeps them."""
+    asked = {name: value for name, value in vars(conversion).items() if value != getattr(Conversion, name)}
+    return {name: value.name if isinstance(value, Path) else value for name, value in asked.items()}
+
+
+def converted(weights: Weights, conversion: Conversion) -> Weights:
+    """Return the weights with all changes, none of them carried out yet."""
+    family = families.recognise(weights.shapes())
+    tensors = {name: weights.lazy(name) for name in weights}
+    tensors = _averaged(tensors, family, conversion.ema)
+    tensors = _chosen(tensors, conversion)
+    if conversion.vae:
+        tensors = _with_vae(tensors, family, conversion.vae)
+    if conversion.repair:
+        tensors = _repaired(tensors, family)
+    if not conversion.keep_junk:
+        junk = set(checkpoint.junk(tensors)) if components(tensors) else set()
+        kept = {name for name in junk if conversion.repair and name.endswith(_POSITIONS)}
+        tensors = {name: each for name, each in tensors.items() if name not in junk - kept}
+    if conversion.dtype:
+        tensors = {name: cast(each, DTYPES[conversion.dtype]) for name, each in tensors.items()}
+    if not tensors:
+        raise UsageError(f"{weights.path}: nothing would be left of it; see `pochade inspect` for its parts.")
+    return Weights(tensors, weights.metadata, weights.path, weights.format, weights.extra)
+
+
+def _averaged(tensors: Mapping[str, LazyArray], family: Family | None, ema: Ema) -> dict[str, LazyArray]:
+    """Keep the moving averages, leave them out, or put them in place of the live UNet."""
+    state = checkpoint.ema_state(tensors)
+    if ema == "keep" or (state == "none" and ema == "drop"):
+        return dict(tensors)
+    if family is None or state == "none":
+        raise UsageError("--ema use: the file holds no moving averages; see `pochade inspect`.")
+    if ema == "drop" and state == "only":
+        raise UsageError("--ema drop: the file's UNet is there as moving average only; --ema use puts it in place.")
+    live = {name: each for name, each in tensors.items() if not name.startswith(family.ema_prefix)}
+    if ema == "drop":
+        return live
+    return live | _live_names(tensors, family)
+
+
+def _live_names(tensors: Mapping[str, LazyArray], family: Family) -> dict[str, LazyArray]:
+    """Return the moving averages under the names of what they average."""
+    start = family.ema_name(family.unet_prefix)
+    averages = {name.removeprefix(start): each for name, each in tensors.items() if name.startswith(start)}
+    return {family.unet_prefix + layouts.unet.dotted(name): each for name, each in averages.items()}
+
+
+def _chosen(tensors: Mapping[str, LazyArray], conversion: Conversion) -> dict[str, LazyArray]:
+    """Return the parts that were asked for."""
+    found = components(tensors)
+    for asked in (*conversion.only, *conversion.drop):
+        if asked not in found:
+            raise UsageError(f"There is no part named '{asked}' in the file; it has {', '.join(found) or 'none'}.")
+    wanted = set(conversion.only or found) - set(conversion.drop)
+    if wanted == set(found):
+        return dict(tensors)
+    names = {name for part in wanted for name in found[part]}
+    known = {name for part in found for name in found[part]}
+    loose = set() if conversion.only else tensors.keys() - known
+    return {name: each for name, each in tensors.items() if name in names | loose}
+
+
+def _with_vae(tensors: Mapping[str, LazyArray], family: Family | None, path: Path) -> dict[str, LazyArray]:
+    """Put another file's VAE in place of the own one."""
+    if family is None:
+        raise UsageError("--vae: the file is of no known family, so that it is not known where its VAE belongs.")
+    other = files.open(path)
+    if any(name.startswith(("encoder.down_blocks.", "decoder.up_blocks.")) for name in other):
+        other = layouts.vae.in_original_names(other)
+    inside = any(name.startswith(family.vae_prefix) for name in other)
+    prefix = family.vae_prefix if inside else ""
+    new = {
+        family.vae_prefix + name.removeprefix(prefix): other.lazy(name)
+        for name in components(other).get(VAE, ())
+        if name.startswith(prefix)
+    }
+    if not new:
+        raise UsageError(f"{path} holds no VAE.")
+    return {name: each for name, each in tensors.items() if not name.startswith(family.vae_prefix)} | new
+
+
+def _repaired(tensors: Mapping[str, LazyArray], family: Family | None) -> dict[str, LazyArray]:
+    """Mend position numbers, and the names of text encoders that leave out `text_model.`."""
+    mended = dict(tensors)
+    for name, each in tensors.items():
+        if name.endswith(_POSITIONS):
+            mended[name] = LazyArray.of(np.arange(each.info.size, dtype=np.int64).reshape(each.info.shape))
+    for encoder in family.encoders if family else ():
+        if encoder.layout == "clip":
+            inner = {name.removeprefix(encoder.prefix): name for name in mended if name.startswith(encoder.prefix)}
+            for short, full in layouts.text.to_original(inner).items():
+                if short != full:
+                    mended[encoder.prefix + full] = mended.pop(inner[short])
+    return mended

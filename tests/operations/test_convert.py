@@ -1,0 +1,132 @@
+"""Converting: the same numbers in another container, exact rounding, and only the parts that were asked for."""
+
+import json
+
+import ml_dtypes
+import numpy as np
+import pytest
+import torch
+
+from pochade import families, files, operations
+from pochade.errors import UsageError
+from pochade.families import SD1
+
+from ..families.manifests import narrow, shapes
+
+
+def model(name="sd15.ldm", dtype=np.float32):
+    """A whole checkpoint with narrow tensors of its true names; averages differ from what they average."""
+    rng = np.random.default_rng(1)
+    tensors = {each: rng.standard_normal(shape).astype(dtype) for each, shape in narrow(shapes(name), 3).items()}
+    tensors["cond_stage_model.transformer.text_model.embeddings.position_ids"] = np.arange(77, dtype=np.int64)[None]
+    return tensors
+
+
+@pytest.fixture
+def source(tmp_path):
+    return files.save(tmp_path / "model.safetensors", model(), {"author": "someone"})
+
+
+def same(one, other):
+    return {name: np.asarray(one[name]).tobytes() for name in one} == {
+        name: np.asarray(other[name]).tobytes() for name in other
+    }
+
+
+def test_to_ckpt_and_back_is_exact(source, tmp_path):
+    there = operations.convert(source, tmp_path / "a.ckpt", keep_junk=True)
+    back = operations.convert(there, tmp_path / "b.safetensors", keep_junk=True)
+    assert torch.load(there, weights_only=True)["state_dict"].keys() == model().keys()
+    assert same(files.open(back), files.open(source))
+
+
+@pytest.mark.parametrize(("dtype", "to"), [("fp16", np.float16), ("bf16", ml_dtypes.bfloat16), ("fp32", np.float32)])
+@pytest.mark.parametrize("before", [np.float32, np.float16, ml_dtypes.bfloat16])
+def test_precision_is_rounded_as_numpy_rounds(tmp_path, dtype, to, before):
+    numbers = np.random.default_rng(2).standard_normal(700_001).astype(before)
+    path = files.save(tmp_path / "a.safetensors", {"a": numbers, "ids": np.arange(3)})
+    found = files.open(operations.convert(path, tmp_path / "b.safetensors", dtype=dtype))
+    assert np.asarray(found["a"]).tobytes() == numbers.astype(np.float32).astype(to).tobytes()
+    assert found.info("ids").dtype == "I64"
+
+
+def test_moving_averages_are_used_or_dropped(source, tmp_path):
+    full = model()
+    unet = [name for name in full if name.startswith(SD1.unet_prefix)]
+    used = files.open(operations.convert(source, tmp_path / "used.safetensors", ema="use"))
+    assert not [name for name in used if name.startswith("model_ema.")]
+    assert all(np.array_equal(used[name], full[SD1.ema_name(name)]) for name in unet)
+    dropped = files.open(operations.convert(source, tmp_path / "dropped.safetensors", ema="drop"))
+    assert set(dropped) == set(used)
+    assert all(np.array_equal(dropped[name], full[name]) for name in unet)
+
+
+def test_a_file_of_averages_alone_becomes_a_whole_model(tmp_path):
+    full = model()
+    path = files.save(
+        tmp_path / "ema.safetensors",
+        {name: each for name, each in full.items() if not name.startswith(SD1.unet_prefix)},
+    )
+    with pytest.raises(UsageError, match="moving average only"):
+        operations.convert(path, tmp_path / "x.safetensors", ema="drop")
+    used = files.open(operations.convert(path, tmp_path / "x.safetensors", ema="use"))
+    assert families.recognise(used.shapes()) is SD1
+    assert {name for name in used if name.startswith(SD1.unet_prefix)} == {
+        name for name in full if name.startswith(SD1.unet_prefix)
+    }
+
+
+def test_parts_are_chosen(source, tmp_path):
+    only = files.open(operations.convert(source, tmp_path / "a.safetensors", only=("vae",)))
+    assert {name.split(".")[0] for name in only} == {"first_stage_model"}
+    less = operations.inspect(operations.convert(source, tmp_path / "b.safetensors", drop=("vae",)))
+    assert less["components"] == ["unet", "text-encoder"]
+    with pytest.raises(UsageError, match=r"no part named 'vea'.*unet, vae"):
+        operations.convert(source, tmp_path / "c.safetensors", only=("vea",))
+
+
+def test_junk_goes_unless_kept(source, tmp_path):
+    lean = operations.convert(source, tmp_path / "a.safetensors", ema="drop")
+    assert operations.inspect(lean)["junk"]["keys"] == 0
+    assert "betas" in files.open(operations.convert(source, tmp_path / "b.safetensors", keep_junk=True))
+
+
+def test_another_vae_is_put_in_whatever_its_names(source, tmp_path):
+    prefix = SD1.vae_prefix
+    other = {name: each + 1 for name, each in model().items() if name.startswith(prefix)}
+    alone = files.save(tmp_path / "vae.safetensors", {name.removeprefix(prefix): each for name, each in other.items()})
+    inside = files.save(tmp_path / "other.safetensors", model() | other)
+    for vae in (alone, inside):
+        found = files.open(operations.convert(source, tmp_path / "x.safetensors", vae=vae))
+        assert all(np.array_equal(found[name], each) for name, each in other.items())
+        assert families.recognise(found.shapes()) is SD1
+
+
+def test_repairs(tmp_path):
+    broken = {name.replace(".text_model.", "."): each for name, each in model().items()}
+    ids = "cond_stage_model.transformer.embeddings.position_ids"
+    broken[ids] = np.arange(77).astype(np.float16)[None] - (np.arange(77) == 41)
+    path = files.save(tmp_path / "a.safetensors", broken)
+    found = files.open(operations.convert(path, tmp_path / "b.safetensors", repair=True))
+    positions = found["cond_stage_model.transformer.text_model.embeddings.position_ids"]
+    assert positions.dtype == np.int64
+    np.testing.assert_array_equal(positions, np.arange(77)[None])
+    assert not [name for name in found if name.startswith("cond_stage_model.transformer.e")]
+
+
+def test_the_result_tells_where_it_comes_from(source, tmp_path):
+    once = operations.convert(source, tmp_path / "a.safetensors", dtype="fp16", ema="drop")
+    twice = operations.convert(once, tmp_path / "b.safetensors", only=("unet",))
+    metadata = files.open(twice).metadata
+    told = json.loads(metadata["pochade.lineage"])
+    assert metadata["author"] == "someone"
+    assert told["options"] == {"only": ["unet"]}
+    assert told["parents"]["model"]["name"] == "a.safetensors"
+    assert told["parents"]["model"]["lineage"]["options"] == {"dtype": "fp16", "ema": "drop"}
+
+
+def test_a_file_is_never_converted_onto_itself(source):
+    with pytest.raises(UsageError, match="itself"):
+        operations.convert(source, source)
+    with pytest.raises(UsageError, match="tells no format"):
+        operations.convert(source, source.with_suffix(".xyz"))
