@@ -17,6 +17,7 @@ NAMES = [
     "__version__",
     "convert",
     "inspect",
+    "merge",
     "open",
     "save",
     "scan",

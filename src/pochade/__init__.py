@@ -14,6 +14,7 @@ _HOMES = {
     "inspect": "pochade.operations",
     "scan": "pochade.files",
     "convert": "pochade.operations",
+    "merge": "pochade.operations",
     "Pipeline": "pochade.generation",
     "Request": "pochade.generation",
     "Picture": "pochade.generation",

@@ -14,8 +14,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from pochade.errors import FileError, MalformedFileError, MissingFileError
-from pochade.files.dtypes import numpy_dtype
-from pochade.files.weights import BLOCK_BYTES, Array
+from pochade.files.dtypes import numpy_dtype, size_of
+from pochade.files.weights import BLOCK, Array
 
 _NORESERVE = 0x4000 if sys.platform == "linux" else 0  # do not count the private map against free memory
 
@@ -42,13 +42,14 @@ class MappedFile:
 
         Raises FileError when the file was changed since it was opened.
         """
-        buffer = np.empty(min(BLOCK_BYTES, nbytes), np.uint8)
+        size = BLOCK * size_of(dtype)
+        buffer = np.empty(min(size, nbytes), np.uint8)
         with open(self.path, "rb", buffering=0) as file:
             if _identity(os.fstat(file.fileno())) != self.identity:
                 raise FileError(self.path, "was changed while it was being read; start again")
             file.seek(start)
-            for done in range(0, nbytes, BLOCK_BYTES):
-                part = buffer[: min(BLOCK_BYTES, nbytes - done)]
+            for done in range(0, nbytes, size):
+                part = buffer[: min(size, nbytes - done)]
                 if file.readinto(part.data) != len(part):
                     raise FileError(self.path, "cannot be read to its end")
                 yield part.view(numpy_dtype(dtype))

@@ -14,8 +14,8 @@ from pochade.files.dtypes import checked_bytes, dtype_name, numpy_dtype
 
 Array: TypeAlias = npt.NDArray[Any]
 
-BLOCK_BYTES = 1 << 20
-"""Large enough to hide the cost of a call, small enough to stay in the processor's cache."""
+BLOCK = 1 << 18
+"""Numbers handled at a time: enough to hide the cost of a call, few enough to stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +46,13 @@ class LazyArray:
     """Yield the blocks where there is a way that needs less memory than `load`."""
 
     def blocks(self) -> Iterator[Array]:
-        """Yield the numbers in order as flat arrays of at most BLOCK_BYTES; each is lost when the next is asked for."""
+        """Yield the numbers in order as flat arrays of BLOCK at most; each is lost when the next is asked for."""
         if self.stream:
             yield from self.stream()
             return
         flat = self.load().reshape(-1)
-        step = BLOCK_BYTES // flat.itemsize
-        for start in range(0, flat.size, step):
-            yield flat[start : start + step]
+        for start in range(0, flat.size, BLOCK):
+            yield flat[start : start + BLOCK]
 
     @classmethod
     def of(cls, array: Array) -> "LazyArray":

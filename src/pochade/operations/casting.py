@@ -8,10 +8,10 @@ import numpy as np
 
 from pochade.files import LazyArray, TensorInfo
 from pochade.files.dtypes import numpy_dtype
-from pochade.files.weights import BLOCK_BYTES, Array
+from pochade.files.weights import BLOCK, Array
 
 FLOATS = {"F64", "F32", "F16", "BF16"}
-_TORCH = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+TORCH = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 
 def cast(tensor: LazyArray, dtype: str) -> LazyArray:
@@ -37,8 +37,8 @@ def _cast_blocks(tensor: LazyArray, dtype: str) -> Iterator[Array]:
     """numpy's halves are many times slower than torch's, and a fresh buffer costs more than the arithmetic."""
     import torch
 
-    target = getattr(torch, _TORCH[dtype])
-    buffer = torch.empty(BLOCK_BYTES, dtype=target)
+    target = getattr(torch, TORCH[dtype])
+    buffer = torch.empty(BLOCK, dtype=target)
     room = as_array(buffer, dtype)
     for block in tensor.blocks():
         count = len(block)

@@ -1,0 +1,74 @@
+"""`pochade merge`: a new model from several."""
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pochade.cli.common import Json
+from pochade.cli.convert import Precision
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog='Example: pochade merge "0.7*a.safetensors + 0.3*b.safetensors" -o mixed.safetensors')
+def merge(
+    target: Annotated[Path, typer.Option("-o", "--output", metavar="DST", help="The file to write.")],
+    recipe: Annotated[
+        list[str] | None, typer.Argument(help="An expression or recipe file; with --method, models.", metavar="RECIPE")
+    ] = None,
+    method: Annotated[str, typer.Option("--method", metavar="NAME", help="Merge by a method instead of a sum.")] = "",
+    models: Annotated[
+        list[str] | None,
+        typer.Option("--models", envvar="POCHADE_MODELS", metavar="FILE… | DIR", help="Models, or where they are."),
+    ] = None,
+    alpha: Annotated[float, typer.Option("--alpha", help="The weight of a method.")] = 0.5,
+    block_weights: Annotated[
+        str, typer.Option("--block-weights", metavar="W,W,… | IN=W,OUT05=W", help="Weights per block (MBW).")
+    ] = "",
+    part: Annotated[
+        list[str] | None, typer.Option("--part", metavar="PART=W", help="Weight of unet, vae or text-encoder.")
+    ] = None,
+    dtype: Annotated[Precision | None, typer.Option("--dtype", help="Precision of all floats.")] = None,
+    recipe_of: Annotated[
+        Path | None, typer.Option("--recipe-of", metavar="FILE", help="Repeat the merge that made this file.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Merge models: a sum such as "a + 1.0*(b - c)", a method with weights per block, or a recipe again."""
+    from dataclasses import replace  # deferred: the help needs none of these
+
+    from pochade.cli.progress import watch
+    from pochade.errors import UsageError
+    from pochade.library import find_model
+    from pochade.operations import recipes
+    from pochade.operations.merge import Merge, merging
+
+    folders = [Path(each) for each in models or () if Path(each).is_dir()]
+    named = [each for each in models or () if not Path(each).is_dir()] + (recipe or [])
+    find = partial(find_model, folders=[*folders, recipe_of.parent if recipe_of else Path()])
+    if recipe_of:
+        paths, merge = recipes.recipe_in(recipe_of, find)
+    elif method:
+        paths, merge = [find(name) for name in named], Merge(method=method, alpha=alpha)
+        merge = replace(merge, block_weights=block_weights, parts=dict(map(_weight, part or ())))
+    elif len(named) == 1:
+        paths, merge = recipes.recipe_of(named[0], find)
+    else:
+        raise UsageError("Give one expression or recipe file in quotes, or --method NAME with its models.")
+    if dtype:
+        merge = replace(merge, dtype=dtype.value)
+    (saved,) = watch(merging(paths, merge, target))
+    typer.echo(json.dumps({"path": str(saved)}) if as_json else saved)
+
+
+def _weight(text: str) -> tuple[str, float]:
+    from pochade.errors import UsageError
+
+    name, _, number = text.partition("=")
+    try:
+        return name.strip(), float(number)
+    except ValueError as error:
+        raise UsageError(f"--part is {text!r}; it must be a part and a weight, e.g. vae=0.3.") from error

@@ -1,0 +1,83 @@
+"""Merge recipes as people write them down: an expression, a TOML or JSON file, or what a merged file remembers."""
+
+import json
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from pochade import files
+from pochade.errors import MalformedFileError, UnknownNameError, UsageError
+from pochade.events import Saved
+from pochade.library import find_model
+from pochade.operations.expression import parse
+from pochade.operations.lineage import KEY
+from pochade.operations.merge import Merge, merging
+
+Find = Callable[[str], Path]
+_FIELDS = {each.name for each in fields(Merge)} - {"factors"}
+
+
+def merge(
+    recipe: str | Merge, target: Path | str, models: Sequence[Path | str] = (), folders: Sequence[Path] = ()
+) -> Path:
+    """Merge by an expression, a recipe file, or a Merge with its models; return the new file.
+
+    Names are paths, or are looked up in `folders`. Raises FileError and UsageError as merging() does.
+    """
+
+    def find(name: str) -> Path:
+        return find_model(name, folders)
+
+    paths, merge = ([Path(each) for each in models], recipe) if isinstance(recipe, Merge) else recipe_of(recipe, find)
+    return [event.path for event in merging(paths, merge, Path(target)) if isinstance(event, Saved)][-1]
+
+
+def recipe_of(text: str, find: Find) -> tuple[list[Path], Merge]:
+    """Return models and merge of an expression, or of a recipe file that is named; `find` turns names into paths.
+
+    A recipe file holds an `expression`, or `models` and a `method`, with the other fields of Merge.
+    """
+    path = Path(text)
+    if path.suffix.lower() in (".toml", ".json") and path.is_file():
+        return _of_table(_read(path), str(path), find)
+    factors = parse(text)
+    return [find(name) for name in factors], Merge(factors=tuple(factors.values()))
+
+
+def recipe_in(path: Path, find: Find) -> tuple[list[Path], Merge]:
+    """Return models and merge that made a file, from its own metadata. Raises MalformedFileError when it tells none."""
+    told = json.loads(files.open(path).metadata.get(KEY, "{}"))
+    if told.get("operation") != "merge":
+        raise MalformedFileError(path, "tells no merge recipe in its metadata.")
+    names = [parent["name"] for parent in told["parents"].values()]
+    options: dict[str, Any] = dict(told["options"])
+    if "factors" in options:
+        options["factors"] = tuple(options["factors"])
+    return [find(name) for name in names], Merge(**options)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        table = tomllib.loads(text) if path.suffix.lower() == ".toml" else json.loads(text)
+    except ValueError as error:
+        raise MalformedFileError(path, f"cannot be read as a recipe: {error}") from error
+    if not isinstance(table, dict):
+        raise MalformedFileError(path, "holds no table of fields.")
+    return table
+
+
+def _of_table(table: Mapping[str, Any], where: str, find: Find) -> tuple[list[Path], Merge]:
+    known = _FIELDS | {"expression", "models"}
+    for name in table:
+        if name not in known:
+            raise UnknownNameError(f"field of a recipe ({where})", name, sorted(known))
+    options = {name: value for name, value in table.items() if name in _FIELDS}
+    if "expression" in table:
+        factors = parse(str(table["expression"]))
+        return [find(name) for name in factors], replace(Merge(**options), factors=tuple(factors.values()))
+    if not isinstance(table.get("models"), list) or not table.get("method"):
+        raise UsageError(f"{where}: a recipe needs an expression, or a list of models and a method.")
+    return [find(str(name)) for name in table["models"]], Merge(**options)

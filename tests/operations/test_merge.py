@@ -1,0 +1,205 @@
+"""Merging: A1111's results where it has them, exact rounding, weights per block, and nothing that makes no sense."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pochade import files, operations
+from pochade.errors import MalformedFileError, UnknownNameError, UsageError
+from pochade.operations import Merge
+from pochade.operations.blocks import block_weights, blocks_of
+from pochade.operations.expression import parse
+from pochade.operations.merge import merged
+from pochade.operations.recipes import recipe_in
+
+from ..families.manifests import narrow, shapes
+
+CASES = json.loads((Path(__file__).parents[1] / "vectors/webui/checkpoint_merge.json").read_text())["cases"]
+METHODS = {"Weighted sum": "weighted-sum", "Add difference": "add-difference"}
+
+
+def weights_of(table):
+    arrays = {name: np.array(each["data"], each["dtype"]).reshape(each["shape"]) for name, each in table.items()}
+    return files.Weights.from_arrays(arrays)
+
+
+@pytest.mark.parametrize("case", [each for each in CASES if each["method"] in METHODS], ids=lambda case: case["id"])
+def test_recorded_merges_are_the_same(case):
+    models = [weights_of(case["inputs"][case[role]]) for role in "ABC" if case[role]]
+    merge = Merge(
+        method=METHODS[case["method"]],
+        alpha=case["multiplier"],
+        dtype="fp16" if case["save_as_half"] else None,
+    )
+    if "expected_error" in case:
+        with pytest.raises(UsageError, match="must be the first one"):
+            merged(models, merge)
+        return
+    found = merged(models, merge)
+    assert set(found) == set(case["expected"])
+    for name, wanted in weights_of(case["expected"]).items():
+        np.testing.assert_allclose(found[name].astype(np.float64), wanted, atol=1e-3 if case["save_as_half"] else 1e-6)
+
+
+def model(seed, name="sd15.ldm", dtype=np.float32):
+    rng = np.random.default_rng(seed)
+    return {each: rng.standard_normal(shape).astype(dtype) for each, shape in narrow(shapes(name), 3).items()}
+
+
+@pytest.fixture
+def three(tmp_path):
+    return [files.save(tmp_path / f"{name}.safetensors", model(seed)) for seed, name in enumerate("abc")]
+
+
+def test_any_sum_of_models(three, tmp_path):
+    a, b, c = (files.open(path) for path in three)
+    found = files.open(operations.merge("0.5*a + (b - c)/4", tmp_path / "x.safetensors", folders=[tmp_path]))
+    name = "model.diffusion_model.out.2.weight"
+    np.testing.assert_allclose(found[name], 0.5 * a[name] + (b[name] - c[name]) / 4, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(found["betas"], a["betas"])
+
+
+def test_halves_are_summed_in_full_precision_and_rounded_once():
+    rng = np.random.default_rng(5)
+    parts = [rng.standard_normal(300_001).astype(np.float16) for _ in range(3)]
+    models = [files.Weights.from_arrays({"encoder.conv_in.weight": part}) for part in parts]
+    found = merged(models, Merge(factors=(1.0, 0.75, -0.75)))["encoder.conv_in.weight"]
+    a, b, c = (part.astype(np.float32) for part in parts)
+    exact = (a + np.float32(0.75) * b - np.float32(0.75) * c).astype(np.float16)
+    assert (found != exact).mean() < 1e-3
+
+
+def test_weights_per_block_and_part(three):
+    a, b = (files.open(path) for path in three[:2])
+    found = merged(
+        [a, b], Merge(method="weighted-sum", alpha=0.5, block_weights="IN=0.25, OUT03=1", parts={"vae": 0.0})
+    )
+
+    def share(name):
+        return float(((found[name] - a[name]) / (b[name] - a[name])).mean())
+
+    unet = "model.diffusion_model."
+    assert share(f"{unet}input_blocks.5.0.in_layers.0.weight") == pytest.approx(0.25, abs=1e-4)
+    assert share(f"{unet}time_embed.0.weight") == pytest.approx(0.25, abs=1e-4)
+    assert share(f"{unet}output_blocks.3.0.in_layers.0.weight") == pytest.approx(1, abs=1e-4)
+    assert share(f"{unet}output_blocks.4.0.in_layers.0.weight") == pytest.approx(0.5, abs=1e-4)
+    assert share("first_stage_model.decoder.conv_out.bias") == pytest.approx(0, abs=1e-4)
+    assert share("cond_stage_model.transformer.text_model.final_layer_norm.weight") == pytest.approx(0.5, abs=1e-4)
+
+
+def test_blocks_have_the_usual_names():
+    found = blocks_of(shapes("sd15.ldm"))
+    assert found["model.diffusion_model.input_blocks.11.0.in_layers.0.weight"] == "IN11"
+    assert found["model_ema.diffusion_modelinput_blocks110in_layers0weight"] == "IN11"
+    assert found["model.diffusion_model.middle_block.1.norm.weight"] == "M00"
+    assert found["model.diffusion_model.out.0.weight"] == "OUT11"
+    assert found["model.diffusion_model.time_embed.0.weight"] == "IN00"
+    assert found["first_stage_model.decoder.conv_out.bias"] == "BASE"
+    assert len(set(found.values())) == 26
+    assert len(set(blocks_of(shapes("sdxl-base.ldm")).values())) == 20
+
+
+def test_block_weights_are_read_or_explained():
+    blocks = {"BASE", "IN00", "M00", "OUT00"}
+    assert block_weights("0, 0.1,0.2, 1", blocks) == {"BASE": 0.0, "IN00": 0.1, "M00": 0.2, "OUT00": 1.0}
+    with pytest.raises(UsageError, match="2 numbers; these models have 4: BASE IN00 M00 OUT00"):
+        block_weights("0, 1", blocks)
+    with pytest.raises(UsageError, match="no block named 'XX'"):
+        block_weights("XX=1", blocks)
+    with pytest.raises(UsageError, match="'x' is no number"):
+        block_weights("IN=x", blocks)
+
+
+def test_slerp_turns_evenly():
+    rng = np.random.default_rng(3)
+    a, b = (rng.standard_normal(400_000).astype(np.float32) for _ in range(2))
+    models = [files.Weights.from_arrays({"encoder.conv_in.weight": each}) for each in (a, b * 3)]
+    found = merged(models, Merge(method="slerp", alpha=0.5))["encoder.conv_in.weight"]
+    lengths = np.linalg.norm(a), np.linalg.norm(3 * b)
+    assert np.linalg.norm(found) == pytest.approx(sum(lengths) / 2, rel=1e-3)
+    half = a / lengths[0] + 3 * b / lengths[1]
+    assert found @ half / np.linalg.norm(found) / np.linalg.norm(half) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("text", "factors"),
+    [
+        ("0.7*a.safetensors + 0.3*b.safetensors", {"a.safetensors": 0.7, "b.safetensors": 0.3}),
+        ("a + 1.0*(b - c)", {"a": 1, "b": 1, "c": -1}),
+        ("(a+b)/2", {"a": 0.5, "b": 0.5}),
+        ("-0.5 * (a - 3*b)", {"a": -0.5, "b": 1.5}),
+        ("folder/my-model-v1.5.ckpt - 'odd (name).ckpt'", {"folder/my-model-v1.5.ckpt": 1, "odd (name).ckpt": -1}),
+        ("a + a", {"a": 2}),
+        ("2e-1*3d-model", {"3d-model": 0.2}),
+    ],
+)
+def test_expressions(text, factors):
+    assert parse(text) == pytest.approx(factors)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "it ends"),
+        ("a +", "it ends"),
+        ("a * b", "by numbers only"),
+        ("a / b", "behind /"),
+        ("a / 0", "behind /"),
+        ("a + 1", "no sum of models"),
+        ("0.5", "no sum of models"),
+        ("(a", "not closed"),
+        ("a b", "where \\+ or - was expected"),
+        ("a )", "where \\+ or - was expected"),
+        ("a + *", "where a model or number"),
+        ('a + "b', "odd signs in quotes"),
+        ("(" * 1000 + "a", "too many brackets"),
+    ],
+)
+def test_wrong_expressions_are_explained(text, said):
+    with pytest.raises(UsageError, match=said):
+        parse(text)
+
+
+def test_a_merge_that_changes_nothing_is_refused(three, tmp_path):
+    target = tmp_path / "x.safetensors"
+    for merge, models in (
+        (Merge(method="weighted-sum", alpha=0.0), three[:2]),
+        (Merge(method="weighted-sum", alpha=0.5), [three[0], three[0]]),
+        (Merge(factors=(1.0, 0.0)), three[:2]),
+    ):
+        with pytest.raises(UsageError, match=r"only give a\.safetensors itself"):
+            operations.merge(merge, target, models)
+    assert not target.exists()
+
+
+def test_families_and_kinds_do_not_mix(three, tmp_path):
+    xl = files.save(tmp_path / "xl.safetensors", model(1, "sdxl-base.ldm", np.float16))
+    with pytest.raises(
+        UsageError, match=r"a\.safetensors \(Stable Diffusion 1\.x.*xl\.safetensors \(Stable Diffusion XL"
+    ):
+        operations.merge(Merge(method="weighted-sum"), tmp_path / "x.safetensors", [three[0], xl])
+    with pytest.raises(UnknownNameError, match="did you mean weighted-sum"):
+        operations.merge(Merge(method="weightedsum"), tmp_path / "x.safetensors", three[:2])
+    with pytest.raises(UsageError, match="merges 3 models, not 2"):
+        operations.merge(Merge(method="add-difference"), tmp_path / "x.safetensors", three[:2])
+
+
+def test_a_merged_file_is_made_again_from_itself_alone(three, tmp_path):
+    made = operations.merge("0.25*a + 0.75*b", tmp_path / "x.safetensors", folders=[tmp_path])
+    paths, merge = recipe_in(made, lambda name: tmp_path / name)
+    again = operations.merge(merge, tmp_path / "y.safetensors", paths)
+    assert made.read_bytes() == again.read_bytes()
+    with pytest.raises(MalformedFileError, match="no merge recipe"):
+        recipe_in(three[0], Path)
+
+
+def test_recipe_files(three, tmp_path):
+    (tmp_path / "r.toml").write_text('models = ["a", "b"]\nmethod = "sigmoid"\nalpha = 0.5\n')
+    found = files.open(operations.merge(str(tmp_path / "r.toml"), tmp_path / "x.safetensors", folders=[tmp_path]))
+    name = "model.diffusion_model.out.2.weight"
+    np.testing.assert_allclose(found[name], (model(0)[name] + model(1)[name]) / 2, atol=1e-6)
+    (tmp_path / "r.json").write_text('{"expresion": "a + b"}')
+    with pytest.raises(UnknownNameError, match="did you mean expression"):
+        operations.merge(str(tmp_path / "r.json"), tmp_path / "x.safetensors", folders=[tmp_path])
