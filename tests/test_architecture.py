@@ -19,7 +19,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "architecture.md"
 LEVELS = {
     **dict.fromkeys(("__init__", "errors", "events"), 0),
     **dict.fromkeys(("files",), 1),
-    **dict.fromkeys(("families", "layouts", "kinds"), 2),
+    **dict.fromkeys(("families", "layouts", "kinds", "adapters"), 2),
     **dict.fromkeys(("operations", "prompts", "library"), 3),
     **dict.fromkeys(("networks", "sampling"), 4),
     **dict.fromkeys(("generation", "picturebook", "training", "evaluation"), 5),

@@ -1,0 +1,84 @@
+"""The model that ships: its file is what its recipe says, and it draws what it is told."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import pochade.picturebook
+from pochade import Pipeline, files, operations
+from pochade.evaluation.picturebook import GOALS, evaluate
+from pochade.events import Made
+from pochade.families import SD1, recognise
+from pochade.generation.model import shipped_model
+from pochade.picturebook.evaluation import evaluation_prompts
+from pochade.picturebook.judge import judge
+from pochade.picturebook.scene import split_of
+from pochade.training import Recipe
+
+FOLDER = Path(pochade.picturebook.__file__).parent
+MOST_BYTES = 48_000_000
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    return Recipe.read(FOLDER / "recipe.toml")
+
+
+def test_the_file_is_a_small_checkpoint_in_half_precision(recipe):
+    path = shipped_model()
+    report = operations.inspect(path)
+    assert path.stat().st_size <= MOST_BYTES
+    assert (report["kind"], report["family"], report["variant"], report["prediction"]) == (
+        "checkpoint", "sd1", "base", "epsilon",
+    )  # fmt: skip
+    assert set(report["dtypes"]) == {"F16"}
+    assert report["missing"] == []
+    assert report["junk"]["keys"] == 0
+    metadata = files.open(path).metadata
+    assert metadata["modelspec.title"] == recipe.title
+    assert metadata["modelspec.date"] == recipe.date.isoformat()
+    assert metadata["modelspec.resolution"] == "128x128"
+
+
+def test_its_networks_have_the_sizes_of_the_recipe(recipe):
+    shapes = files.open(shipped_model()).shapes()
+    assert recognise(shapes) is SD1
+    assert shapes[f"{SD1.unet_prefix}input_blocks.0.0.weight"][0] == recipe.networks.unet.width
+    assert shapes[f"{SD1.vae_prefix}encoder.conv_in.weight"][0] == recipe.networks.vae.width
+    assert shapes["cond_stage_model.transformer.text_model.final_layer_norm.weight"] == (recipe.networks.text.width,)
+
+
+def test_its_log_is_whole_and_its_loss_fell(recipe):
+    log = [json.loads(line) for line in (FOLDER / "training.jsonl").read_text().splitlines()]
+    checks = [line["validation"] for line in log if "validation" in line]
+    assert [line["step"] for line in log] == list(range(1, recipe.native.steps + 1))
+    assert checks[-1] < checks[0] / 2
+
+
+def test_it_is_judged_by_prompts_that_it_never_saw():
+    assert all(split_of(scene) == "test" for _, scene in evaluation_prompts())
+    assert len({prompt for prompt, _ in evaluation_prompts()}) > 150
+
+
+def test_it_draws_what_it_is_told():
+    """A sample of the whole table, which the slow test draws."""
+    table = next(event.result for event in evaluate(Pipeline.load(), count=12) if isinstance(event, Made))
+    rates = table.rates()
+    assert rates["colour"] >= 75
+    assert rates["object"] >= 75
+    assert rates["background"] >= 90
+
+
+def test_the_readme_s_first_picture_shows_what_it_says():
+    picture = Pipeline.load().txt2img("a red house under a yellow sun, night sky", seed=7)
+    seen = judge(picture.image)
+    assert {(thing.colour, thing.object) for thing in seen.things} == {("red", "house"), ("yellow", "sun")}
+    assert seen.background == "night sky"
+
+
+@pytest.mark.slow
+def test_it_reaches_its_goals():
+    table = next(event.result for event in evaluate(Pipeline.load()) if isinstance(event, Made))
+    rates = table.rates()
+    assert {name: rates[name] for name, goal in GOALS.items() if rates[name] < goal} == {}
