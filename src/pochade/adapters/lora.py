@@ -1,4 +1,4 @@
-"""LoRA (Hu et al. 2021, arXiv:2106.09685), LoCon on convolutions, with Tucker core if there is one; DyLoRA's files too."""
+"""LoRA (Hu et al. 2021, arXiv:2106.09685), LoCon on convolutions, with a Tucker core or without; DyLoRA in files."""
 
 from typing import Any
 

@@ -6,7 +6,7 @@ from pochade.adapters.algorithm import Algorithm, Parts, identity, inverse
 
 
 def rotations(blocks: Any, parts: Parts, channels: int) -> Any:
-    """Return (I + Q)(I - Q)^-1 for the skew part Q of every block, its length held below the constraint if one is set."""
+    """Return (I + Q)(I - Q)^-1 for the skew part Q of every block, its length held below the constraint if any."""
     skew = blocks - blocks.swapaxes(-1, -2)
     constraint = float(parts["alpha"]) * channels if "alpha" in parts else 0.0
     if constraint > 0:

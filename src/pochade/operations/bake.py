@@ -1,0 +1,126 @@
+"""Bake LoRAs, and a VAE, into a checkpoint: the result draws as the model does with them put on."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from pochade import adapters, families, files
+from pochade.errors import MalformedFileError, UsageError
+from pochade.events import Event, Warned
+from pochade.files import LazyArray, Weights
+from pochade.files.saving import saving
+from pochade.files.weights import Array
+from pochade.kinds import lora as lora_kind
+from pochade.kinds.adapter import TEXT, Target, modules_of, targets
+from pochade.operations.casting import TORCH, as_array, as_tensor
+from pochade.operations.convert import Conversion, converted
+from pochade.operations.lineage import lineage
+
+Parts = Mapping[str, LazyArray]
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A LoRA file with its strengths in the UNet and in the text encoders."""
+
+    path: Path
+    unet: float = 1.0
+    text: float = 1.0
+
+    @classmethod
+    def read(cls, written: str) -> "Adapter":
+        """Read `FILE`, `FILE:W` or `FILE:W:TEW`. Raises UsageError for weights that are no numbers."""
+        name, *weights = written.split(":") if not Path(written).is_file() else [written]
+        try:
+            unet = float(weights[0]) if weights else 1.0
+            return cls(Path(name), unet, float(weights[1]) if len(weights) > 1 else unet)
+        except ValueError as error:
+            raise UsageError(f"--lora {written}: write FILE, FILE:W or FILE:W:TEW, the weights as numbers.") from error
+
+
+@dataclass(frozen=True)
+class _Change:
+    """What one module of a LoRA does to (a third of) a tensor."""
+
+    target: Target
+    parts: Parts
+    strength: float
+    is_bias: bool = False
+
+
+def baking(model: Path, target: Path, loras: Sequence[Adapter] = (), vae: Path | None = None) -> Iterator[Event]:
+    """Bake LoRAs and a VAE into a model file; yields Steps in megabytes and Saved at the end.
+
+    Raises UsageError when a LoRA is for another family or nothing would change.
+    """
+    if not loras and vae is None:
+        raise UsageError("There is nothing to bake: give --lora FILE or --vae FILE.")
+    weights = files.open(model)
+    changed, unused = baked(weights, loras)
+    if unused:
+        shown = ", ".join(unused[:3])
+        yield Warned(f"{len(unused)} modules have no place in this model and are left out, e.g. {shown}.")
+    if vae:
+        changed = converted(changed, Conversion(vae=vae, keep_junk=True))
+    parents = {"model": weights, **{f"lora-{at}": files.open(each.path) for at, each in enumerate(loras, 1)}}
+    options = {"loras": [[each.unet, each.text] for each in loras], "vae": vae.name if vae else None}
+    yield from saving(target, changed, {"format": "pt"} | weights.metadata | lineage("bake", parents, options))
+
+
+def baked(weights: Weights, loras: Sequence[Adapter]) -> tuple[Weights, list[str]]:
+    """Return the weights with LoRAs baked in, computed when asked for, and the modules that found no place."""
+    family = families.recognise(weights.shapes())
+    if family is None:
+        raise MalformedFileError(weights.path or "the weights", "is no checkpoint of a known family.")
+    places = targets(weights, family)
+    changes: dict[str, list[_Change]] = defaultdict(list)
+    unused: list[str] = []
+    for each in loras:
+        lora = files.open(each.path)
+        its_family = lora_kind.family_of(lora.shapes())
+        if its_family not in (None, family):
+            raise UsageError(f"{each.path} is for {its_family.title if its_family else '?'}, the model {family.title}.")
+        found = 0
+        for module, parts in modules_of(lora).items():
+            if module not in places:
+                unused.append(module)
+                continue
+            found += 1
+            strength = each.text if module.startswith(TEXT) else each.unet
+            for change in _changes(places[module], parts, strength):
+                changes[change.target.name].append(change)
+        if not found:
+            raise UsageError(f"{each.path}: none of its modules has a place in {weights.path}; nothing would change.")
+    tensors = {name: weights.lazy(name) for name in weights}
+    for name, its_changes in changes.items():
+        if name in tensors:
+            tensors[name] = LazyArray(tensors[name].info, partial(_changed, tensors[name], its_changes))
+    return Weights(tensors, weights.metadata, weights.path, weights.format, weights.extra), unused
+
+
+def _changes(target: Target, parts: Parts, strength: float) -> Iterator[_Change]:
+    kernel = {name: each for name, each in parts.items() if name not in adapters.BIAS}
+    if adapters.algorithm_of(kernel):
+        yield _Change(target, kernel, strength)
+    for name in adapters.BIAS:
+        if name in parts:
+            place = Target(target.name.removesuffix("weight") + "bias", target.third)
+            yield _Change(place, {name: parts[name]}, strength, is_bias=True)
+
+
+def _changed(tensor: LazyArray, changes: Sequence[_Change]) -> Array:
+    """Compute one tensor in full precision and round it once."""
+    import torch
+
+    dtype = tensor.info.dtype
+    whole = as_tensor(tensor.load(), dtype).float().clone()
+    for change in changes:
+        part = whole if change.target.third is None else whole.chunk(3)[change.target.third]
+        tensors = {name: as_tensor(each.load(), each.info.dtype).float() for name, each in change.parts.items()}
+        if change.is_bias:
+            part.add_(next(iter(tensors.values())).reshape(part.shape), alpha=change.strength)
+        else:
+            part.add_(adapters.delta(part, tensors, change.strength))
+    return as_array(whole.to(getattr(torch, TORCH[dtype])), dtype)
