@@ -46,11 +46,12 @@ class Family:
 
     A UNet belongs to the family by the rank of its attention projections (convolutions 4, linear layers 2), by whether
     its transformers have several blocks (`deep`) and a fourth level, and by whether it knows classes. `heads` is None
-    where attention heads are 64 wide instead of a fixed count.
+    where attention heads are 64 wide instead of a fixed count. `kohya_name` is what trainers write into LoRAs for it.
     """
 
     name: str
     title: str
+    kohya_name: str
     projection_rank: int
     deep: bool
     classes: bool | None

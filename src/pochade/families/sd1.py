@@ -5,6 +5,7 @@ from pochade.families.family import Family, TextEncoder, Variant
 SD1 = Family(
     name="sd1",
     title="Stable Diffusion 1.x",
+    kohya_name="sd_v1",
     projection_rank=4,
     deep=False,
     classes=False,

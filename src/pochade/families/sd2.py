@@ -8,6 +8,7 @@ from pochade.families.family import Family, TextEncoder, Variant
 SD2 = Family(
     name="sd2",
     title="Stable Diffusion 2.x",
+    kohya_name="sd_v2",
     projection_rank=2,
     deep=False,
     classes=None,

@@ -85,6 +85,16 @@ def targets(names: Iterable[str], family: Family) -> dict[str, Target]:
     return {module: target for module, target in table.items() if module}
 
 
+def modules(names: Iterable[str], family: Family) -> list[str]:
+    """Return the modules of a checkpoint by the one name that trainers give them: SDXL's UNet goes by the original."""
+    names = list(names)
+    places = targets(names, family)
+    unet = [name.removeprefix(family.unet_prefix) for name in names if name.startswith(family.unet_prefix)]
+    own = unet if family.deep else list(layouts.unet.to_diffusers(unet).values())
+    text = [module for module in places if not module.startswith(UNET)]
+    return [module for module in (_module(UNET, name) for name in own) if module] + text
+
+
 def _module(prefix: str, name: str) -> str:
     """Return kohya's name of the module whose weight this is; nothing for other tensors."""
     return prefix + name.removesuffix(_WEIGHT).replace(".", "_") if name.endswith(_WEIGHT) else ""
