@@ -154,7 +154,7 @@ def test_captions_drop_out_as_asked(dropout, share):
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        (("title", "tittle"), UsageError, "title"),
+        (("title", "tittle"), UsageError, "'tittle' is no field"),
         (("steps = 2", "steps = 0"), UsageError, "steps"),
         (("crop = 32", "corp = 32"), UsageError, "'vae.0.corp' is no field of a recipe"),
         (("pictures = 8, held_out", "held_out"), UsageError, "'data.pictures' is missing"),

@@ -16,7 +16,20 @@ from pochade import __version__
 from pochade.cli.failures import STOPPED, Failure, failure_of
 from pochade.errors import PochadeError
 
-COMMANDS = ("txt2img", "redo", "info", "inspect", "scan", "convert", "merge", "extract", "bake", "train", "evaluate")
+COMMANDS = (
+    "txt2img",
+    "redo",
+    "info",
+    "inspect",
+    "scan",
+    "doctor",
+    "convert",
+    "merge",
+    "extract",
+    "bake",
+    "train",
+    "evaluate",
+)
 
 
 class Commands(TyperGroup):

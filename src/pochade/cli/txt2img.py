@@ -18,7 +18,7 @@ Output = Annotated[
 ]
 
 
-@app.command(epilog='Example: pochade txt2img "a red house under a yellow sun, night sky" --seed 7 -o house.png')
+@app.command(epilog='Example: pochade txt2img "a red house under a yellow sun, night sky" --seed 8 -o house.png')
 @with_request
 def txt2img(request: Request, models: Models = None, output: Output = None, as_json: Json = False) -> None:
     """Draw pictures from a sentence and save them with all that is needed to redo them."""

@@ -10,6 +10,7 @@ import os
 import tarfile
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -113,8 +114,8 @@ def _hidden(path: Path) -> Finding | None:
     """What a broken zip holds that acts all the same: other readers forgive what ours refuses."""
     try:
         with mapped(path) as file:
-            for name, content in zips.salvaged(file):
-                if name.endswith(".pkl"):
+            for name, content in zips.salvaged(file, ".pkl"):
+                with suppress(MalformedFileError):  # the next one may be whole
                     Machine(path, content, resolver(path), _anything, where=name).run()
     except UnsafeFileError as error:
         return Finding(error.where, error.what, error.problem)

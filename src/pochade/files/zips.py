@@ -22,7 +22,7 @@ _MAX32, _MAX16 = 0xFFFFFFFF, 0xFFFF
 _ZIP64_EXTRA = 1
 _MOST_MEMBERS = 2_000_000
 _MOST_INFLATION = 200
-_MOST_SALVAGED, _SALVAGED_BYTES = 1000, 4_000_000
+_SALVAGED_BYTES, _MOST_SALVAGED = 4_000_000, 64_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +96,22 @@ def members(file: MappedFile) -> dict[str, Member]:
     return found
 
 
-def salvaged(file: MappedFile) -> Iterator[tuple[str, bytes]]:
-    """Yield name and first bytes of the members whose own headers can be found, with no regard for the directory."""
-    position = -1
-    for _ in range(_MOST_SALVAGED):
+def salvaged(file: MappedFile, suffix: str) -> Iterator[tuple[str, bytes]]:
+    """Yield name and first bytes of the members that end so and whose own headers can be found, with no regard for the
+    directory.
+    """
+    position, budget = -1, _MOST_SALVAGED
+    while budget > 0:
         position = file.data.find(b"PK\3\4", position + 1)
         if position < 0 or position + _LOCAL.size > file.size:
             return
         _, _, _, method, _, _, _, packed, _, name_length, extra_length = _LOCAL.unpack_from(file.data, position)
         start = position + _LOCAL.size + name_length + extra_length
         name = str(file.data[position + _LOCAL.size : position + _LOCAL.size + name_length], "utf-8", "replace")
+        if not name.endswith(suffix):
+            continue
         raw = bytes(file.data[start : start + min(packed or _SALVAGED_BYTES, _SALVAGED_BYTES)])
+        budget -= _SALVAGED_BYTES
         try:
             yield (
                 name,

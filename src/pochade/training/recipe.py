@@ -17,6 +17,7 @@ from pochade.training.loop import Plan
 from pochade.training.methods.vae import VAETraining
 
 _STRICT = ConfigDict(extra="forbid")
+_UNKNOWN = "unexpected_keyword_argument"
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -115,12 +116,12 @@ class Recipe:
 
 
 def _first_mistake(error: ValidationError) -> str:
-    """The first thing that is wrong, as one sentence with the field's path."""
-    mistake = error.errors(include_url=False)[0]
+    """The first thing that is wrong, as one sentence with the field's path; misspelt fields before missing ones."""
+    mistakes = error.errors(include_url=False)
+    mistake = min(mistakes, key=lambda each: each["type"] != _UNKNOWN)
     place = ".".join(str(part) for part in mistake["loc"])
-    match mistake["type"]:
-        case "missing":
-            return f"'{place}' is missing."
-        case "unexpected_keyword_argument":
-            return f"'{place}' is no field of a recipe; is it misspelt?"
+    if mistake["type"] == _UNKNOWN:
+        return f"'{place}' is no field of a recipe; is it misspelt?"
+    if mistake["type"] == "missing":
+        return f"'{place}' is missing."
     return f"'{place}' is {mistake['input']!r:.60}: {mistake['msg'][:1].lower()}{mistake['msg'][1:]}."

@@ -1,0 +1,48 @@
+"""`pochade doctor`: what is wrong with model files, and what mends them."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pochade.cli.common import Json
+
+if TYPE_CHECKING:
+    from pochade.operations.doctor import Diagnosis
+
+app = typer.Typer(add_completion=False)
+
+_FINDING = 1
+
+
+@app.command(epilog="Example: pochade doctor ~/webui/models")
+def doctor(
+    paths: Annotated[list[Path], typer.Argument(help="Model files or folders.", metavar="PATH")],
+    fast: Annotated[bool, typer.Option("--fast", help="Do not read every number.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Tell what is wrong with model files, why it matters and which command mends it.
+
+    Exit code 1 when something is wrong.
+    """
+    from pochade.cli.progress import watch  # deferred: the help needs none of these
+    from pochade.operations.doctor import Diagnosis, diagnosing
+
+    found: list[Diagnosis] = []
+    for path in paths:
+        for each in watch(diagnosing(path, deep=not fast)):
+            found.append(each)
+            if not as_json:
+                typer.echo(_told(each))
+    if as_json:
+        reports = [each.as_dict() for each in found]
+        typer.echo(json.dumps(reports[0] if len(reports) == 1 else reports, indent=2, ensure_ascii=False))
+    raise typer.Exit(_FINDING if any(each.problems for each in found) else 0)
+
+
+def _told(diagnosis: "Diagnosis") -> str:
+    lines = [f"{diagnosis.path} ({diagnosis.what}): {'in order' if not diagnosis.problems else ''}".rstrip(": ")]
+    for problem in diagnosis.problems:
+        lines += [f"  {problem.code}: {problem.message}", f"    {problem.why}", f"    Mend it: {problem.fix}"]
+    return "\n".join(lines)
