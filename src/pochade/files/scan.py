@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -149,12 +150,7 @@ def _unzipped(file: MappedFile) -> Iterator[tuple[str, Path]]:
     for name, member in zips.members(file).items():
         if name.endswith("/"):
             continue
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / _plain_name(name)
-            with path.open("wb") as copy:
-                for block in member.blocks(file, _BLOCK):
-                    copy.write(block)
-            yield name, path
+        yield from _copied(name, member.blocks(file, _BLOCK))
 
 
 def _untarred(file: MappedFile) -> Iterator[tuple[str, Path]]:
@@ -166,17 +162,19 @@ def _untarred(file: MappedFile) -> Iterator[tuple[str, Path]]:
                     raise UnsafeFileError(
                         file.path, f"holds {member.name[:200]!r}, which is no plain file", member.name
                     )
-                source = tar.extractfile(member)
-                if source is None:
-                    continue
-                with tempfile.TemporaryDirectory() as folder:
-                    path = Path(folder) / _plain_name(member.name)
-                    with path.open("wb") as copy:
-                        while block := source.read(_BLOCK):
-                            copy.write(block)
-                    yield member.name, path
+                if source := tar.extractfile(member):
+                    yield from _copied(member.name, iter(partial(source.read, _BLOCK), b""))
     except (tarfile.TarError, ValueError, EOFError) as error:
         raise MalformedFileError(file.path, f"is a broken tar: {error}") from error
+
+
+def _copied(name: str, blocks: Iterator[bytes]) -> Iterator[tuple[str, Path]]:
+    """Yield a member as a file of its own, which is gone afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / _plain_name(name)
+        with path.open("wb") as copy:
+            copy.writelines(blocks)
+        yield name, path
 
 
 def _plain_name(name: str) -> str:
