@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pochade import files
-from tests.training.test_recipes import RECIPE
+from tests.training.test_scratch import RECIPE
 
 
 @pytest.fixture

@@ -14,14 +14,15 @@ from pochade.operations.doctor import diagnose, diagnosing
 
 from ..families.manifests import narrow, shapes
 
+SHAPES = shapes("sd15.ldm")
 NAMES = [
-    name for name in shapes("sd15.ldm") if name.startswith(("model.", "first_stage_model.", "cond_stage_model."))
+    name for name in SHAPES if name.startswith(("model.", "first_stage_model.", "cond_stage_model."))
     and not name.endswith("position_ids")
 ]  # fmt: skip
 
 
 def arrays(dtype=np.float16):
-    sizes = narrow({name: shapes("sd15.ldm")[name] for name in NAMES}, 4)
+    sizes = narrow({name: SHAPES[name] for name in NAMES}, 4)
     return {name: np.ones(shape, dtype) for name, shape in sizes.items()}
 
 

@@ -125,9 +125,9 @@ def _traps(report: dict[str, Any]) -> Iterator[Problem]:
     if variant.startswith("unclip"):
         why = "A plain loader stops at 'label_emb': it also needs an image to begin from."
         yield Problem("unclip", "It is an unCLIP model.", why, "draw with it from a picture")
-    if report["family"] == "sd2" and variant == "base" and report["prediction"] is None:
-        why = "The 768 model predicts v, the 512 base the noise; read the wrong way, pictures are noise."
-        fix = "put a YAML with `parameterization: v` beside it if it is a 768 model"
+    if variant == "base" and report["prediction"] is None:
+        why = "Such models predict the noise (SD 2 base, 512) or v (768); read the wrong way, pictures are noise."
+        fix = "put a YAML with `parameterization: v` beside it if it is one that predicts v"
         yield Problem("prediction-unknown", "Its tensors do not tell what it predicts.", why, fix)
 
 
