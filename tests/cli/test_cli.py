@@ -86,6 +86,8 @@ def test_a_wrong_command_offers_the_nearest(run):
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_stopping_is_clean(tmp_path, stop):
     code = (
+        # a shell that runs the tests in the background has its children ignore Ctrl-C
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from cli import pretend; pretend.install(); pretend.Pipeline.pause = 0.02\n"
         "from pochade.cli import main; main()"
     )
