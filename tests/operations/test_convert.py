@@ -126,7 +126,7 @@ def test_the_result_tells_where_it_comes_from(source, tmp_path):
 
 
 def test_a_file_is_never_converted_onto_itself(source):
-    with pytest.raises(UsageError, match="itself"):
+    with pytest.raises(UsageError, match="one of the files to read"):
         operations.convert(source, source)
     with pytest.raises(UsageError, match="tells no format"):
         operations.convert(source, source.with_suffix(".xyz"))

@@ -174,6 +174,13 @@ def test_a_merge_that_changes_nothing_is_refused(three, tmp_path):
     assert not target.exists()
 
 
+def test_an_input_is_never_written_over(three):
+    before = three[1].read_bytes()
+    with pytest.raises(UsageError, match="one of the files to read"):
+        operations.merge(Merge(method="weighted-sum"), three[1], three[:2])
+    assert three[1].read_bytes() == before
+
+
 def test_families_and_kinds_do_not_mix(three, tmp_path):
     xl = files.save(tmp_path / "xl.safetensors", model(1, "sdxl-base.ldm", np.float16))
     with pytest.raises(
@@ -191,6 +198,10 @@ def test_a_merged_file_is_made_again_from_itself_alone(three, tmp_path):
     paths, merge = recipe_in(made, lambda name: tmp_path / name)
     again = operations.merge(merge, tmp_path / "y.safetensors", paths)
     assert made.read_bytes() == again.read_bytes()
+    made = operations.merge(
+        Merge(method="sigmoid", alpha=0.0, block_weights="OUT=1"), tmp_path / "v.safetensors", three[:2]
+    )
+    assert recipe_in(made, Path)[1] == Merge(method="sigmoid", alpha=0.0, block_weights="OUT=1")
     with pytest.raises(MalformedFileError, match="no merge recipe"):
         recipe_in(three[0], Path)
 

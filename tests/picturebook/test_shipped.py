@@ -13,6 +13,8 @@ from pochade.families import SD1, recognise
 from pochade.generation.model import shipped_model
 from pochade.picturebook.evaluation import evaluation_prompts
 from pochade.picturebook.judge import judge
+from pochade.picturebook.objects import OBJECTS
+from pochade.picturebook.palette import BACKGROUNDS, COLOURS
 from pochade.picturebook.scene import split_of
 from pochade.training import Recipe
 
@@ -54,6 +56,12 @@ def test_its_log_is_whole_and_its_loss_fell(recipe):
     checks = [line["validation"] for line in log if "validation" in line]
     assert [line["step"] for line in log] == list(range(1, recipe.native.steps + 1))
     assert checks[-1] < checks[0] / 2
+
+
+def test_its_page_names_the_whole_world():
+    page = (Path(__file__).parents[2] / "docs/picturebook.md").read_text()
+    for row, names in {"objects": OBJECTS, "colours": COLOURS, "backgrounds": BACKGROUNDS}.items():
+        assert f"| {row} | {', '.join(names)} |" in page
 
 
 def test_it_is_judged_by_prompts_that_it_never_saw():

@@ -19,7 +19,8 @@ from pochade.files.weights import Array, LazyArray, Weights
 _CHUNK = "sd-ti-embedding"
 _TENSOR = "TORCHTENSOR"
 _FORMATS = ("PNG", "WEBP")
-_MOST_PIXELS = 64_000_000
+MOST_PIXELS = 64_000_000
+"""More than any picture needs: larger ones are bombs."""
 _MOST_TEXT = 16_000_000
 _MULTIPLIER, _INCREMENT, _STREAM_RANGE = 1664525, 1013904223, 255
 _HALF_BYTE = 0x0F
@@ -37,7 +38,7 @@ def read(file: MappedFile) -> Weights:
 
     try:
         with Image.open(file.stream(), formats=_FORMATS) as picture:
-            if picture.width * picture.height > _MOST_PIXELS:
+            if picture.width * picture.height > MOST_PIXELS:
                 raise file.malformed(f"is a picture of {picture.width}x{picture.height}; too large for an embedding")
             chunk = getattr(picture, "text", {}).get(_CHUNK)
             text = base64.b64decode(chunk) if chunk else revealed(np.asarray(picture.convert("RGB")))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pochade.errors import MalformedFileError, UnsafeFileError
 from pochade.files.mapped import MappedFile
+from pochade.files.pictures import MOST_PIXELS
 
 TEXTS = {".txt", ".md", ".csv", ".tsv", ".log", ".caption", ".html", ".css", ".js", ".xml", ".svg", ".jsonl", ".model"}
 """Suffixes of files that no loader of models opens; any text may stand in them."""
@@ -21,7 +22,6 @@ NAMES = {"license", "readme", "notice", ".gitattributes", ".gitignore", ".ds_sto
 _MOST_TEXT = 64_000_000
 _MOST_CONFIG = 1_000_000
 _MOST_NODES = 100_000
-_MOST_PIXELS = 64_000_000
 _DEEPEST = 100
 _PYTHON_TAG = "tag:yaml.org,2002:python/"
 _KNOWN_TARGETS = re.compile(r"(?:ldm|sgm|cldm|annotator)(?:\.\w+)+|torch\.nn\.Identity|torch\.optim\.\w+\.LambdaLR")
@@ -106,7 +106,7 @@ def check_picture(file: MappedFile) -> None:
 
     try:
         with Image.open(file.stream()) as picture:
-            if picture.width * picture.height > _MOST_PIXELS:
+            if picture.width * picture.height > MOST_PIXELS:
                 raise file.malformed(f"has {picture.width}x{picture.height} pixels, more than any picture needs")
             picture.load()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

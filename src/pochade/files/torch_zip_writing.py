@@ -12,17 +12,12 @@ from pochade.events import Event, Saved
 from pochade.files.dtypes import TORCH_STORAGES
 from pochade.files.saving import bytes_of, megabytes, replacing
 from pochade.files.weights import TensorInfo, Weights
+from pochade.files.zips import CENTRAL, END, END64, LOCAL, LOCATOR64, MAX16, MAX32, WIDE
 
 _ROOT = "archive"
 _ALIGNMENT = 64
-_LOCAL = struct.Struct("<4sHHHHHIIIHH")
-_CENTRAL = struct.Struct("<4sHHHHHHIIIHHHHHII")
-_END64 = struct.Struct("<4sQHHIIQQQQ")
-_LOCATOR64 = struct.Struct("<4sIQI")
-_END = struct.Struct("<4sHHHHIIH")
 _CRC_AT = 14
-_MAX32, _MAX16 = 0xFFFFFFFF, 0xFFFF
-_WIDE, _PADDING = 0x0001, 0x4246
+_PADDING = 0x4246
 _ZIP64_VERSION = 45
 _DATE = 0x21  # the first day that a zip can tell: the same weights give the same bytes
 _STORAGES = {dtype: name for name, dtype in TORCH_STORAGES.items()}
@@ -61,13 +56,13 @@ class _Zip:
         """Write one member, its bytes aligned as torch has them."""
         header = self.file.tell()
         path = f"{_ROOT}/{name}".encode()
-        is_wide = size >= _MAX32
-        wide = struct.pack("<HHQQ", _WIDE, 16, size, size) if is_wide else b""
-        short = _MAX32 if is_wide else size
-        gap = -(header + _LOCAL.size + len(path) + len(wide) + 4) % _ALIGNMENT
+        is_wide = size >= MAX32
+        wide = struct.pack("<HHQQ", WIDE, 16, size, size) if is_wide else b""
+        short = MAX32 if is_wide else size
+        gap = -(header + LOCAL.size + len(path) + len(wide) + 4) % _ALIGNMENT
         extra = wide + struct.pack("<HH", _PADDING, gap) + b"Z" * gap
         version = _ZIP64_VERSION if is_wide else 0
-        local = _LOCAL.pack(b"PK\3\4", version, 0, 0, 0, _DATE, 0, short, short, len(path), len(extra))
+        local = LOCAL.pack(b"PK\3\4", version, 0, 0, 0, _DATE, 0, short, short, len(path), len(extra))
         self.file.write(local + path + extra)
         crc = 0
         for block in blocks:
@@ -81,12 +76,12 @@ class _Zip:
 
     def _enter(self, path: bytes, crc: int, size: int, header: int) -> None:
         """Note a member in the directory."""
-        places = [value for value in (size, size, header) if value >= _MAX32]
-        extra = struct.pack(f"<HH{len(places)}Q", _WIDE, 8 * len(places), *places) if places else b""
+        places = [value for value in (size, size, header) if value >= MAX32]
+        extra = struct.pack(f"<HH{len(places)}Q", WIDE, 8 * len(places), *places) if places else b""
         version = _ZIP64_VERSION if places else 0
-        short, at = min(size, _MAX32), min(header, _MAX32)
+        short, at = min(size, MAX32), min(header, MAX32)
         fields = (version, version, 0, 0, 0, _DATE, crc, short, short, len(path), len(extra), 0, 0, 0, 0, at)
-        self.directory += _CENTRAL.pack(b"PK\1\2", *fields) + path + extra
+        self.directory += CENTRAL.pack(b"PK\1\2", *fields) + path + extra
         self.count += 1
 
     def close(self) -> None:
@@ -94,11 +89,11 @@ class _Zip:
         start, size = self.file.tell(), len(self.directory)
         end = start + size
         self.file.write(self.directory)
-        if end >= _MAX32 or self.count >= _MAX16:
-            record = (_END64.size - 12, _ZIP64_VERSION, _ZIP64_VERSION, 0, 0, self.count, self.count, size, start)
-            self.file.write(_END64.pack(b"PK\6\6", *record) + _LOCATOR64.pack(b"PK\6\7", 0, end, 1))
-        short = min(self.count, _MAX16)
-        self.file.write(_END.pack(b"PK\5\6", 0, 0, short, short, min(size, _MAX32), min(start, _MAX32), 0))
+        if end >= MAX32 or self.count >= MAX16:
+            record = (END64.size - 12, _ZIP64_VERSION, _ZIP64_VERSION, 0, 0, self.count, self.count, size, start)
+            self.file.write(END64.pack(b"PK\6\6", *record) + LOCATOR64.pack(b"PK\6\7", 0, end, 1))
+        short = min(self.count, MAX16)
+        self.file.write(END.pack(b"PK\5\6", 0, 0, short, short, min(size, MAX32), min(start, MAX32), 0))
 
 
 def _pickle(weights: Weights, extra: Mapping[str, int | str]) -> bytes:

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 
 from pochade.files.mapped import MappedFile
 
-_LOCAL = struct.Struct("<4sHHHHHIIIHH")
-_CENTRAL = struct.Struct("<4sHHHHHHIIIHHHHHII")
-_END = struct.Struct("<4sHHHHIIH")
-_END64 = struct.Struct("<4sQHHIIQQQQ")
-_LOCATOR64 = struct.Struct("<4sIQI")
+LOCAL = struct.Struct("<4sHHHHHIIIHH")
+CENTRAL = struct.Struct("<4sHHHHHHIIIHHHHHII")
+END = struct.Struct("<4sHHHHIIH")
+END64 = struct.Struct("<4sQHHIIQQQQ")
+LOCATOR64 = struct.Struct("<4sIQI")
 _DESCRIPTOR_SIZES = {0, 12, 16, 20, 24}
 _SIZE_LATER, _UTF8 = 0x0008, 0x0800
 _STORED, _DEFLATED = 0, 8
-_MAX32, _MAX16 = 0xFFFFFFFF, 0xFFFF
-_ZIP64_EXTRA = 1
+MAX32, MAX16 = 0xFFFFFFFF, 0xFFFF
+WIDE = 1
 _MOST_MEMBERS = 2_000_000
 _MOST_INFLATION = 200
 _SALVAGED_BYTES, _MOST_SALVAGED = 4_000_000, 64_000_000
@@ -103,11 +103,11 @@ def salvaged(file: MappedFile, suffix: str) -> Iterator[tuple[str, bytes]]:
     position, budget = -1, _MOST_SALVAGED
     while budget > 0:
         position = file.data.find(b"PK\3\4", position + 1)
-        if position < 0 or position + _LOCAL.size > file.size:
+        if position < 0 or position + LOCAL.size > file.size:
             return
-        _, _, _, method, _, _, _, packed, _, name_length, extra_length = _LOCAL.unpack_from(file.data, position)
-        start = position + _LOCAL.size + name_length + extra_length
-        name = str(file.data[position + _LOCAL.size : position + _LOCAL.size + name_length], "utf-8", "replace")
+        _, _, _, method, _, _, _, packed, _, name_length, extra_length = LOCAL.unpack_from(file.data, position)
+        start = position + LOCAL.size + name_length + extra_length
+        name = str(file.data[position + LOCAL.size : position + LOCAL.size + name_length], "utf-8", "replace")
         if not name.endswith(suffix):
             continue
         raw = bytes(file.data[start : start + min(packed or _SALVAGED_BYTES, _SALVAGED_BYTES)])
@@ -128,24 +128,24 @@ def _check_gap(gap: int) -> None:
 
 def _directory(file: MappedFile) -> tuple[int, int, int]:
     """Return count of entries, start and end of the directory, from the record that ends the file."""
-    at = file.size - _END.size
+    at = file.size - END.size
     if at < 0 or file.data[at : at + 4] != b"PK\5\6":
         raise ValueError("it is cut, or something follows its end")
-    _, disk, other, here, count, size, start, comment = _END.unpack_from(file.data, at)
+    _, disk, other, here, count, size, start, comment = END.unpack_from(file.data, at)
     if disk or other or comment or here != count:
         raise ValueError("it has several parts or a comment")
     end = at
-    locator = at - _LOCATOR64.size
+    locator = at - LOCATOR64.size
     if locator >= 0 and file.data[locator : locator + 4] == b"PK\6\7":
-        end = _LOCATOR64.unpack_from(file.data, locator)[2]
-        if end + _END64.size != locator:
+        end = LOCATOR64.unpack_from(file.data, locator)[2]
+        if end + END64.size != locator:
             raise ValueError("its end record is not where it should be")
-        mark, _, _, _, _, _, here64, count64, size64, start64 = _END64.unpack_from(file.data, end)
-        _agree((count, _MAX16, count64), (size, _MAX32, size64), (start, _MAX32, start64), (here64, -1, count64))
+        mark, _, _, _, _, _, here64, count64, size64, start64 = END64.unpack_from(file.data, end)
+        _agree((count, MAX16, count64), (size, MAX32, size64), (start, MAX32, start64), (here64, -1, count64))
         count, size, start = count64, size64, start64
         if mark != b"PK\6\6":
             raise ValueError("its end record is not where it should be")
-    if start + size != end or count > min(_MOST_MEMBERS, size // _CENTRAL.size):
+    if start + size != end or count > min(_MOST_MEMBERS, size // CENTRAL.size):
         raise ValueError("its directory is not where it should be")
     return count, start, end
 
@@ -159,9 +159,9 @@ def _agree(*triples: tuple[int, int, int]) -> None:
 def _entry(file: MappedFile, position: int, end: int) -> tuple[Member, int, int]:
     """Return a directory entry: the member, where its own header lies, and where the next entry begins."""
     mark, _, _, flags, method, _, _, crc, packed, size, name_length, extra_length, comment, disk, _, _, header = (
-        _CENTRAL.unpack_from(file.data, position)
+        CENTRAL.unpack_from(file.data, position)
     )
-    after_name = position + _CENTRAL.size + name_length
+    after_name = position + CENTRAL.size + name_length
     after = after_name + extra_length
     if mark != b"PK\1\2" or after > end or comment or disk:
         raise ValueError("an entry of its directory is broken")
@@ -170,10 +170,10 @@ def _entry(file: MappedFile, position: int, end: int) -> tuple[Member, int, int]
     wide = _wide(bytes(file.data[after_name:after]), [size, packed, header])
     size, packed, header = wide
     stored = method == _STORED
-    if (stored and packed != size) or size > _MOST_INFLATION * packed + _MAX16:
+    if (stored and packed != size) or size > _MOST_INFLATION * packed + MAX16:
         raise ValueError("a member claims a size that it cannot have")
-    name = str(file.data[position + _CENTRAL.size : after_name], "utf-8")
-    local = file.peek(header, _LOCAL.size + name_length)
+    name = str(file.data[position + CENTRAL.size : after_name], "utf-8")
+    local = file.peek(header, LOCAL.size + name_length)
     member = Member(name, header + _own_size(local), packed, size, crc, stored)
     _check_local(local, member, flags)
     if member.start + member.packed > file.size:
@@ -183,11 +183,11 @@ def _entry(file: MappedFile, position: int, end: int) -> tuple[Member, int, int]
 
 def _wide(extra: bytes, values: list[int]) -> list[int]:
     """Replace those of [size, packed, header] that did not fit 32 bits by their wide form."""
-    if _MAX32 not in values:
+    if MAX32 not in values:
         return values
-    fields = _extra_field(extra, _ZIP64_EXTRA)
+    fields = _extra_field(extra, WIDE)
     wide = iter(struct.unpack(f"<{len(fields) // 8}Q", fields[: len(fields) // 8 * 8]))
-    filled = [next(wide, -1) if value == _MAX32 else value for value in values]
+    filled = [next(wide, -1) if value == MAX32 else value for value in values]
     if min(filled) < 0:
         raise ValueError("an entry of its directory is broken")
     return filled
@@ -205,13 +205,13 @@ def _extra_field(extra: bytes, wanted: int) -> bytes:
 
 def _own_size(local: bytes) -> int:
     """Return the bytes of a member's own header."""
-    *_, name_length, extra_length = _LOCAL.unpack_from(local)
-    return _LOCAL.size + int(name_length) + int(extra_length)
+    *_, name_length, extra_length = LOCAL.unpack_from(local)
+    return LOCAL.size + int(name_length) + int(extra_length)
 
 
 def _check_local(local: bytes, member: Member, flags: int) -> None:
     """A member's own header must tell the same as the directory."""
-    mark, _, own_flags, method, _, _, crc, packed, size, name_length, _ = _LOCAL.unpack_from(local)
+    mark, _, own_flags, method, _, _, crc, packed, size, name_length, _ = LOCAL.unpack_from(local)
     name = member.name.encode()
     later = {0} if flags & _SIZE_LATER else set()
     same = (
@@ -219,10 +219,10 @@ def _check_local(local: bytes, member: Member, flags: int) -> None:
         and own_flags == flags
         and (method == _STORED) == member.stored
         and name_length == len(name)
-        and local[_LOCAL.size :] == name
+        and local[LOCAL.size :] == name
         and crc in {member.crc, *later}
-        and packed in {member.packed, _MAX32, *later}
-        and size in {member.size, _MAX32, *later}
+        and packed in {member.packed, MAX32, *later}
+        and size in {member.size, MAX32, *later}
     )
     if not same:
         raise ValueError(f"the two records of {member.name[:200]!r} disagree")

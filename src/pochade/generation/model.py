@@ -11,10 +11,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from pochade import files, layouts
+from pochade import files
 from pochade.errors import MalformedFileError, NumericalError, UsageError
 from pochade.families import Family, recognise
 from pochade.generation.request import is_side
+from pochade.kinds.vae import vae_of
 from pochade.library import short_hash
 from pochade.networks import VAE, Networks, networks_of
 from pochade.networks.loading import load
@@ -134,11 +135,7 @@ def _in_full_precision(vae: VAE, dtype: torch.dtype) -> Iterator[VAE]:
 
 def load_vae(path: Path, family: Family, device: torch.device, dtype: torch.dtype) -> VAE:
     """The VAE of a file: alone or inside a checkpoint, in the original's names or in diffusers'."""
-    weights = files.open(path)
-    if any(name.startswith(("encoder.down_blocks.", "decoder.up_blocks.")) for name in weights):
-        return load(VAE, layouts.vae.in_original_names(weights), "", device, dtype)
-    inside = any(name.startswith(family.vae_prefix) for name in weights)
-    return load(VAE, weights, family.vae_prefix if inside else "", device, dtype)
+    return load(VAE, vae_of(files.open(path), family), "", device, dtype)
 
 
 def device_of(name: str) -> torch.device:

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pochade import layouts
-from pochade.families import Family
+from pochade.families import Family, TextEncoder
 from pochade.files import LazyArray, Weights
 
 UNET, TEXT = "lora_unet_", "lora_te"
 _WEIGHT = ".weight"
+_LAYER = re.compile(r"encoder_layers_(\d+)_")
 _DIFFUSERS = re.compile(
     r"(?:(unet|text_encoder|text_encoder_2)\.)?(.+?)"
     r"\.(lora_A|lora_B|lora\.down|lora\.up|lora_linear_layer\.down|lora_linear_layer\.up|lora_magnitude_vector|alpha)"
@@ -72,10 +73,8 @@ def targets(names: Iterable[str], family: Family) -> dict[str, Target]:
     unet = {name.removeprefix(family.unet_prefix): name for name in names if name.startswith(family.unet_prefix)}
     table = {_module(UNET, short): Target(full) for short, full in unet.items()}
     table |= {_module(UNET, new): Target(unet[old]) for old, new in layouts.unet.to_diffusers(unet).items()}
-    numbered = len(family.encoders) > 1
-    for number, encoder in enumerate(family.encoders, 1):
+    for prefix, encoder in _encoders(family):
         inner = {name.removeprefix(encoder.prefix): name for name in names if name.startswith(encoder.prefix)}
-        prefix = f"{TEXT}{number}_" if numbered else f"{TEXT}_"
         if encoder.layout == "clip":
             table |= {_module(prefix, new): Target(inner[old]) for old, new in layouts.text.to_diffusers(inner).items()}
             continue
@@ -85,13 +84,27 @@ def targets(names: Iterable[str], family: Family) -> dict[str, Target]:
     return {module: target for module, target in table.items() if module}
 
 
+def _encoders(family: Family) -> list[tuple[str, TextEncoder]]:
+    """Return the text encoders with the beginning of their modules' names: numbered where there are several."""
+    numbers = ["1", "2"] if len(family.encoders) > 1 else [""]
+    return [(f"{TEXT}{number}_", each) for number, each in zip(numbers, family.encoders, strict=True)]
+
+
+def _is_used(module: str, family: Family) -> bool:
+    """Tell whether a module lies in a layer that pictures need; the last ones of some text encoders never do."""
+    layer = _LAYER.search(module)
+    return layer is None or any(
+        module.startswith(prefix) and int(layer[1]) < encoder.layers for prefix, encoder in _encoders(family)
+    )
+
+
 def modules(names: Iterable[str], family: Family) -> list[str]:
     """Return the modules of a checkpoint by the one name that trainers give them: SDXL's UNet goes by the original."""
     names = list(names)
     places = targets(names, family)
     unet = [name.removeprefix(family.unet_prefix) for name in names if name.startswith(family.unet_prefix)]
     own = unet if family.deep else list(layouts.unet.to_diffusers(unet).values())
-    text = [module for module in places if not module.startswith(UNET)]
+    text = [module for module in places if not module.startswith(UNET) and _is_used(module, family)]
     return [module for module in (_module(UNET, name) for name in own) if module] + text
 
 

@@ -29,7 +29,10 @@ LEFTOVERS = ("optimizer_states", "callbacks", "lr_schedulers", "optimizer", "loo
 _COUNTERS = ("model_ema.decay", "model_ema.num_updates")
 TRAINING = ("first_stage_model.loss.", "loss.")
 """How the names of what only training needed begin: losses and their networks."""
-_DERIVABLE = (".position_ids", "logit_scale")
+POSITIONS = ".position_ids"
+"""How the name of a text encoder's position numbers ends."""
+
+_DERIVABLE = (POSITIONS, "logit_scale")
 
 
 def ema_state(names: Iterable[str]) -> str:

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from pochade.kinds.checkpoint import TRAINING
 
 UNET, VAE, TEXT, CONTROLNET = "unet", "vae", "text-encoder", "controlnet"
-_IN_CHECKPOINT = ("model.diffusion_model.", "model_ema.diffusion_model")
+IN_CHECKPOINT = ("model.diffusion_model.", "model_ema.diffusion_model")
 _PREFIXES: dict[str, tuple[str, ...]] = {
     UNET: (
-        *_IN_CHECKPOINT,
+        *IN_CHECKPOINT,
         "input_blocks.", "middle_block.", "output_blocks.", "time_embed.",
         "down_blocks.", "mid_block.", "up_blocks.", "time_embedding.",
     ),
@@ -48,8 +48,8 @@ def components(names: Iterable[str]) -> dict[str, list[str]]:
             found[part] = mine
     if CONTROLNET in found and UNET in found:
         unet = found.pop(UNET)
-        found[CONTROLNET] += [name for name in unet if not name.startswith(_IN_CHECKPOINT)]
-        if whole := [name for name in unet if name.startswith(_IN_CHECKPOINT)]:
+        found[CONTROLNET] += [name for name in unet if not name.startswith(IN_CHECKPOINT)]
+        if whole := [name for name in unet if name.startswith(IN_CHECKPOINT)]:
             found = {UNET: whole, **found}
     for part, prefixes in _LOOSE.items():
         if part in found:

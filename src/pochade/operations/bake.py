@@ -14,9 +14,9 @@ from pochade.files.saving import saving
 from pochade.files.weights import Array
 from pochade.kinds import lora as lora_kind
 from pochade.kinds.adapter import TEXT, Target, modules_of, targets
-from pochade.operations.casting import TORCH, as_array, as_tensor
+from pochade.operations.casting import as_array, as_tensor, torch_dtype
 from pochade.operations.convert import Conversion, converted
-from pochade.operations.lineage import lineage
+from pochade.operations.lineage import lineage, refuse_inputs
 
 Parts = Mapping[str, LazyArray]
 
@@ -57,19 +57,21 @@ def baking(model: Path, target: Path, loras: Sequence[Adapter] = (), vae: Path |
     """
     if not loras and vae is None:
         raise UsageError("There is nothing to bake: give --lora FILE or --vae FILE.")
+    refuse_inputs(target, model, *(each.path for each in loras), *([vae] if vae else []))
     weights = files.open(model)
-    changed, unused = baked(weights, loras)
+    opened = [files.open(each.path) for each in loras]
+    changed, unused = baked(weights, [(lora, each) for lora, each in zip(opened, loras, strict=True)])
     if unused:
         shown = ", ".join(unused[:3])
         yield Warned(f"{len(unused)} modules have no place in this model and are left out, e.g. {shown}.")
     if vae:
         changed = converted(changed, Conversion(vae=vae, keep_junk=True))
-    parents = {"model": weights, **{f"lora-{at}": files.open(each.path) for at, each in enumerate(loras, 1)}}
+    parents = {"model": weights, **{f"lora-{at}": lora for at, lora in enumerate(opened, 1)}}
     options = {"loras": [[each.unet, each.text] for each in loras], "vae": vae.name if vae else None}
     yield from saving(target, changed, {"format": "pt"} | weights.metadata | lineage("bake", parents, options))
 
 
-def baked(weights: Weights, loras: Sequence[Adapter]) -> tuple[Weights, list[str]]:
+def baked(weights: Weights, loras: Sequence[tuple[Weights, Adapter]]) -> tuple[Weights, list[str]]:
     """Return the weights with LoRAs baked in, computed when asked for, and the modules that found no place."""
     family = families.recognise(weights.shapes())
     if family is None:
@@ -77,8 +79,7 @@ def baked(weights: Weights, loras: Sequence[Adapter]) -> tuple[Weights, list[str
     places = targets(weights, family)
     changes: dict[str, list[_Change]] = defaultdict(list)
     unused: list[str] = []
-    for each in loras:
-        lora = files.open(each.path)
+    for lora, each in loras:
         its_family = lora_kind.family_of(lora.shapes())
         if its_family not in (None, family):
             raise UsageError(f"{each.path} is for {its_family.title if its_family else '?'}, the model {family.title}.")
@@ -112,8 +113,6 @@ def _changes(target: Target, parts: Parts, strength: float) -> Iterator[_Change]
 
 def _changed(tensor: LazyArray, changes: Sequence[_Change]) -> Array:
     """Compute one tensor in full precision and round it once."""
-    import torch
-
     dtype = tensor.info.dtype
     whole = as_tensor(tensor.load(), dtype).float().clone()
     for change in changes:
@@ -123,4 +122,4 @@ def _changed(tensor: LazyArray, changes: Sequence[_Change]) -> Array:
             part.add_(next(iter(tensors.values())).reshape(part.shape), alpha=change.strength)
         else:
             part.add_(adapters.delta(part, tensors, change.strength))
-    return as_array(whole.to(getattr(torch, TORCH[dtype])), dtype)
+    return as_array(whole.to(torch_dtype(dtype)), dtype)

@@ -8,13 +8,14 @@ import re
 from collections.abc import Iterable, Mapping
 
 from pochade.errors import UsageError
+from pochade.kinds.components import IN_CHECKPOINT
 
 BASE = "BASE"
-_BLOCK = re.compile(r"(?:model\.diffusion_model\.|model_ema\.diffusion_model)(input|middle|output)_blocks?\.?(\d*)")
-_OUTPUT = re.compile(r"model\.diffusion_model\.output_blocks\.(\d+)")
+_LIVE, _AVERAGED = IN_CHECKPOINT
+_BLOCK = re.compile(rf"(?:{re.escape(_LIVE)}|{re.escape(_AVERAGED)})(input|middle|output)_blocks?\.?(\d*)")
+_OUTPUT = re.compile(rf"{re.escape(_LIVE)}output_blocks\.(\d+)")
 _LAST = 11
 _SUB_BLOCK = 1  # in a moving average's name, the last digit counts inside a block
-_UNET = ("model.diffusion_model.", "model_ema.diffusion_model")
 
 
 def blocks_of(names: Iterable[str]) -> dict[str, str]:
@@ -25,15 +26,15 @@ def blocks_of(names: Iterable[str]) -> dict[str, str]:
 
 
 def _block(name: str, last: int) -> str:
-    if not name.startswith(_UNET):
+    if not name.startswith(IN_CHECKPOINT):
         return BASE
     found = _BLOCK.match(name)
     if found is None:
-        after = name.removeprefix(_UNET[0]).removeprefix(_UNET[1])
+        after = name.removeprefix(_LIVE).removeprefix(_AVERAGED)
         return f"OUT{last:02}" if after.startswith("out") else "IN00"
     if found[1] == "middle":
         return "M00"
-    digits = found[2] if name.startswith(_UNET[0]) else found[2][:-_SUB_BLOCK]
+    digits = found[2] if name.startswith(_LIVE) else found[2][:-_SUB_BLOCK]
     return f"{'IN' if found[1] == 'input' else 'OUT'}{int(digits):02}"
 
 

@@ -11,7 +11,6 @@ from pochade.files.dtypes import numpy_dtype
 from pochade.files.weights import BLOCK, Array
 
 FLOATS = {"F64", "F32", "F16", "BF16"}
-TORCH = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 
 def cast(tensor: LazyArray, dtype: str) -> LazyArray:
@@ -37,13 +36,19 @@ def _cast_blocks(tensor: LazyArray, dtype: str) -> Iterator[Array]:
     """numpy's halves are many times slower than torch's, and a fresh buffer costs more than the arithmetic."""
     import torch
 
-    target = getattr(torch, TORCH[dtype])
-    buffer = torch.empty(BLOCK, dtype=target)
+    buffer = torch.empty(BLOCK, dtype=torch_dtype(dtype))
     room = as_array(buffer, dtype)
     for block in tensor.blocks():
         count = len(block)
         buffer[:count].copy_(as_tensor(block, tensor.info.dtype))
         yield room[:count]
+
+
+def torch_dtype(dtype: str) -> Any:
+    """Return torch's number format of this name; it is called as numpy's."""
+    import torch
+
+    return getattr(torch, numpy_dtype(dtype).name)
 
 
 def as_tensor(array: Array, dtype: str) -> Any:

@@ -15,15 +15,15 @@ from pochade.files import LazyArray, Weights
 from pochade.files.saving import saving
 from pochade.files.torch_zip_writing import saving_torch
 from pochade.kinds import checkpoint
-from pochade.kinds.components import VAE, components
+from pochade.kinds.components import components
+from pochade.kinds.vae import vae_of
 from pochade.operations.casting import cast
-from pochade.operations.lineage import lineage
+from pochade.operations.lineage import lineage, refuse_inputs
 
 Ema = Literal["keep", "drop", "use"]
 Format = Literal["safetensors", "ckpt"]
 DTYPES = {"fp32": "F32", "fp16": "F16", "bf16": "BF16"}
 FORMATS: dict[str, Format] = {".safetensors": "safetensors", ".ckpt": "ckpt", ".pt": "ckpt", ".pth": "ckpt"}
-_POSITIONS = ".position_ids"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +55,8 @@ def converting(source: Path, target: Path, conversion: Conversion) -> Iterator[E
     if kind is None:
         known = ", ".join(FORMATS)
         raise UsageError(f"{target}: its name tells no format; end it in one of {known}, or name one with --format.")
+    refuse_inputs(target, source, *([conversion.vae] if conversion.vae else []))
     weights = files.open(source)
-    if target.exists() and target.samefile(source):
-        raise UsageError(f"{target} is the file to convert itself; name another one.")
     changed = converted(weights, conversion)
     if kind == "ckpt":
         extra = {name: value for name, value in weights.extra.items() if isinstance(value, int | str)}
@@ -85,7 +84,7 @@ def converted(weights: Weights, conversion: Conversion) -> Weights:
         tensors = _repaired(tensors, family)
     if not conversion.keep_junk:
         junk = set(checkpoint.junk(tensors)) if components(tensors) else set()
-        kept = {name for name in junk if conversion.repair and name.endswith(_POSITIONS)}
+        kept = {name for name in junk if conversion.repair and name.endswith(checkpoint.POSITIONS)}
         tensors = {name: each for name, each in tensors.items() if name not in junk - kept}
     if conversion.dtype:
         tensors = {name: cast(each, DTYPES[conversion.dtype]) for name, each in tensors.items()}
@@ -135,26 +134,18 @@ def _with_vae(tensors: Mapping[str, LazyArray], family: Family | None, path: Pat
     """Put another file's VAE in place of the own one."""
     if family is None:
         raise UsageError("--vae: the file is of no known family, so that it is not known where its VAE belongs.")
-    other = files.open(path)
-    if any(name.startswith(("encoder.down_blocks.", "decoder.up_blocks.")) for name in other):
-        other = layouts.vae.in_original_names(other)
-    inside = any(name.startswith(family.vae_prefix) for name in other)
-    prefix = family.vae_prefix if inside else ""
-    new = {
-        family.vae_prefix + name.removeprefix(prefix): other.lazy(name)
-        for name in components(other).get(VAE, ())
-        if name.startswith(prefix)
-    }
-    if not new:
+    other = vae_of(files.open(path), family)
+    if not other:
         raise UsageError(f"{path} holds no VAE.")
-    return {name: each for name, each in tensors.items() if not name.startswith(family.vae_prefix)} | new
+    kept = {name: each for name, each in tensors.items() if not name.startswith(family.vae_prefix)}
+    return kept | {family.vae_prefix + name: other.lazy(name) for name in other}
 
 
 def _repaired(tensors: Mapping[str, LazyArray], family: Family | None) -> dict[str, LazyArray]:
     """Mend position numbers, and the names of text encoders that leave out `text_model.`."""
     mended = dict(tensors)
     for name, each in tensors.items():
-        if name.endswith(_POSITIONS):
+        if name.endswith(checkpoint.POSITIONS):
             mended[name] = LazyArray.of(np.arange(each.info.size, dtype=np.int64).reshape(each.info.shape))
     for encoder in family.encoders if family else ():
         if encoder.layout == "clip":

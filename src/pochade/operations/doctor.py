@@ -13,7 +13,7 @@ from pochade.events import Event, Made, Step
 from pochade.files import Weights
 from pochade.files.weights import Array
 from pochade.kinds.components import VAE, components
-from pochade.operations.inspect import inspect
+from pochade.operations.inspect import describe
 
 _SUFFIXES = {".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", ".pkl"}
 _WHY = {
@@ -72,7 +72,6 @@ def diagnosing(path: Path | str, deep: bool = True) -> Iterator[Event]:
 def diagnose(path: Path, deep: bool = True) -> Diagnosis:
     """Examine one file. One that cannot be read has that problem; one that is not there raises MissingFileError."""
     try:
-        report = inspect(path)
         weights = files.open(path)
     except UnsafeFileError as error:
         why = "Loading it in another program could run that code on your machine."
@@ -81,6 +80,7 @@ def diagnose(path: Path, deep: bool = True) -> Diagnosis:
         )
     except MalformedFileError as error:
         return Diagnosis(path, "unknown", (_unreadable(error),))
+    report = describe(weights, path)
     what = " ".join(str(report[name]) for name in ("family", "variant", "kind") if report[name])
     problems = [Problem(**each, why=_WHY.get(each["code"], "")) for each in report["problems"]]
     problems += _waste(path, report)

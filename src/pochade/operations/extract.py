@@ -16,10 +16,10 @@ from pochade.files.saving import saving
 from pochade.files.weights import Array
 from pochade.kinds.adapter import UNET, Target, modules, targets
 from pochade.kinds.components import components
-from pochade.operations.casting import TORCH, as_array, as_tensor
+from pochade.operations.casting import as_array, as_tensor, torch_dtype
 from pochade.operations.convert import DTYPES
 from pochade.operations.decompose import low_rank
-from pochade.operations.lineage import lineage
+from pochade.operations.lineage import lineage, refuse_inputs
 
 _LINEAR = re.compile(
     r".*attentions_\d+_(?:proj_in|proj_out|.*(?:to_q|to_k|to_v|to_out_0|ff_net_0_proj|ff_net_2))"
@@ -31,6 +31,7 @@ _OUTER = re.compile(r"lora_unet_(?:conv_in|conv_out|time_embed|input_blocks_0_0|
 
 def extracting_part(source: Path, part: str, target: Path) -> Iterator[Event]:
     """Write one part (vae, unet, text-encoder…) as a file of its own, its names without the checkpoint's prefix."""
+    refuse_inputs(target, source)
     weights = files.open(source)
     found = components(weights)
     if part not in found:
@@ -58,6 +59,7 @@ def extracting_lora(
     """
     if rank < 1 or conv_rank < 0:
         raise UsageError(f"The rank is {rank} and the convolutions' {conv_rank}; they must be 1 and 0 at least.")
+    refuse_inputs(target, base, tuned)
     before, after = files.open(base), files.open(tuned)
     family = families.recognise(before.shapes())
     if family is None or families.recognise(after.shapes()) is not family:
@@ -101,12 +103,8 @@ def _places(weights: Weights, family: Family, with_convolutions: bool) -> dict[s
     """Return the modules of a LoRA for this family, or those of a LoCon."""
     known = targets(weights, family)
     chosen = {module: known[module] for module in modules(weights, family)}
-    deepest = {f"lora_te{number}": encoder.layers for number, encoder in _numbered(family)}
     found: dict[str, Target] = {}
     for module, place in chosen.items():
-        layer = re.search(r"encoder_layers_(\d+)_", module)
-        if layer and int(layer[1]) >= deepest[module.partition("_text")[0].rstrip("_")]:
-            continue
         rank = len(weights.info(place.name).shape)
         is_more = with_convolutions and rank > 1 and module.startswith(UNET) and not _OUTER.match(module)
         if _LINEAR.fullmatch(module) or is_more:
@@ -114,17 +112,10 @@ def _places(weights: Weights, family: Family, with_convolutions: bool) -> dict[s
     return found
 
 
-def _numbered(family: Family) -> list[tuple[str, Any]]:
-    many = len(family.encoders) > 1
-    return [(str(number) if many else "", each) for number, each in enumerate(family.encoders, 1)]
-
-
 def _module(
     before: Weights, after: Weights, place: Target, rank: int, conv_rank: int, dtype: str
 ) -> tuple[Mapping[str, Array], float] | None:
     """Return the tensors of one module, and the share of its difference that they miss; None where there is none."""
-    import torch
-
     if place.name not in after or after.info(place.name).shape != before.info(place.name).shape:
         return None
     one, other = (_matrix(weights.lazy(place.name), place) for weights in (before, after))
@@ -136,7 +127,7 @@ def _module(
     found = low_rank(change.reshape(shape[0], -1), conv_rank if is_wide else rank)
     count = found.right.shape[0]
     ones = [1] * (len(shape) - 2)
-    target = getattr(torch, TORCH[DTYPES[dtype]])
+    target = torch_dtype(DTYPES[dtype])
     parts = {
         "lora_down.weight": found.right.reshape(count, *shape[1:]),
         "lora_up.weight": found.left.reshape(shape[0], count, *ones),

@@ -31,9 +31,14 @@ _MOST_POSITIONS = 100_000
 
 def inspect(path: Path | str, hashes: bool = False) -> dict[str, Any]:
     """Return what is known of a model file; `hashes` reads the whole file."""
-    weights = files.open(path)
-    view = _View(weights, Path(path))
-    report: dict[str, Any] = {
+    report = describe(files.open(path), Path(path))
+    return report | ({"hashes": hashes_of(path)} if hashes else {})
+
+
+def describe(weights: Weights, path: Path) -> dict[str, Any]:
+    """Return what is known of the weights of a file that is open already."""
+    view = _View(weights, path)
+    return {
         "path": str(path),
         "format": weights.format,
         "kind": view.kind,
@@ -46,13 +51,12 @@ def inspect(path: Path | str, hashes: bool = False) -> dict[str, Any]:
         "ema": checkpoint.ema_state(weights),
         "dtypes": dict(_dtypes(weights, weights).most_common()),
         "parameters": sum(weights.info(name).size for name in weights),
-        "bytes": Path(path).stat().st_size,
+        "bytes": path.stat().st_size,
         "junk": _junk(view),
         "problems": [{"code": code, "message": message, "fix": fix} for code, message, fix in _problems(view)],
         "metadata": weights.metadata,
         "trigger_words": [],
     }
-    return report | ({"hashes": hashes_of(path)} if hashes else {})
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,7 @@ def _problems(view: _View) -> Iterator[tuple[str, str, str]]:
 def _position_problems(view: _View) -> Iterator[tuple[str, str, str]]:
     """CLIP's position numbers must be 0, 1, 2, ...; careless merging rounds some of them."""
     for name in view.shapes:
-        if name.endswith(".position_ids") and (damage := _damage_of_positions(view.weights, name)):
+        if name.endswith(checkpoint.POSITIONS) and (damage := _damage_of_positions(view.weights, name)):
             message = f"{name[:200]} is damaged ({damage}); words of a prompt are misread."
             yield "clip-position-ids", message, "pochade convert --repair"
 

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 from pochade import __version__
+from pochade.errors import UsageError
 from pochade.files import Weights
 
 KEY = "pochade.lineage"
@@ -21,6 +23,13 @@ def lineage(operation: str, parents: Mapping[str, Weights], options: Mapping[str
         "options": dict(options),
     }
     return {KEY: json.dumps(told, ensure_ascii=False)}
+
+
+def refuse_inputs(target: Path, *sources: Path) -> None:
+    """Raise UsageError when an operation would write over one of the files that it reads."""
+    for source in sources:
+        if target.exists() and source.exists() and target.samefile(source):
+            raise UsageError(f"{target} is one of the files to read; name another one for the result.")
 
 
 def _parent(weights: Weights) -> dict[str, object]:

@@ -15,12 +15,10 @@ from pochade.files.weights import BLOCK, Array
 from pochade.kinds import checkpoint
 from pochade.kinds.components import components
 from pochade.operations.blocks import block_weights, blocks_of
-from pochade.operations.casting import FLOATS, TORCH, as_array, as_tensor, cast, gathered
+from pochade.operations.casting import FLOATS, as_array, as_tensor, cast, gathered, torch_dtype
 from pochade.operations.convert import DTYPES
-from pochade.operations.lineage import lineage
+from pochade.operations.lineage import lineage, refuse_inputs
 from pochade.operations.methods import METHODS, Method
-
-_POSITIONS = ".position_ids"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +36,9 @@ class Merge:
     dtype: str | None = None
 
 
+_PLAIN = Merge()
+
+
 def merging(paths: Sequence[Path], merge: Merge, target: Path) -> Iterator[Event]:
     """Merge model files; yields Steps in megabytes and Saved at the end.
 
@@ -45,9 +46,10 @@ def merging(paths: Sequence[Path], merge: Merge, target: Path) -> Iterator[Event
     """
     if len({path.resolve() for path in paths}) == 1 or _leaves_all(merge):
         raise UsageError(f"This merge would only give {paths[0].name} itself; nothing was written.")
+    refuse_inputs(target, *paths)
     models = [files.open(path) for path in paths]
     changed = merged(models, merge)
-    options = {name: value for name, value in asdict(merge).items() if value}
+    options = {name: value for name, value in asdict(merge).items() if value != getattr(_PLAIN, name)}
     named = {f"model-{number}": weights for number, weights in enumerate(models, 1)}
     metadata = {"format": "pt"} | models[0].metadata | lineage("merge", named, options)
     yield from saving(target, changed, metadata)
@@ -82,7 +84,7 @@ def merged(models: Sequence[Weights], merge: Merge) -> Weights:
 
 def _is_merged(name: str, info: TensorInfo) -> bool:
     """Tell whether a tensor is merged; as in A1111, the noise schedule and position numbers are the first model's."""
-    return info.dtype in FLOATS and not checkpoint.is_schedule(name) and not name.endswith(_POSITIONS)
+    return info.dtype in FLOATS and not checkpoint.is_schedule(name) and not name.endswith(checkpoint.POSITIONS)
 
 
 def _method(merge: Merge, count: int) -> Method:
@@ -173,7 +175,7 @@ def _together(same: list[LazyArray]) -> Iterator[tuple[list[Any], Any]]:
 
     scratch = [torch.empty(BLOCK) for _ in same]
     dtype = same[0].info.dtype
-    room = torch.empty(BLOCK, dtype=getattr(torch, TORCH[dtype]))
+    room = torch.empty(BLOCK, dtype=torch_dtype(dtype))
     result = as_array(room, dtype)
 
     def give(total: Any) -> Array:

@@ -130,14 +130,15 @@ class State:
             if before != now:
                 yield Warned(f"The run began with {name} {before}, now it is {now}: it goes on, but not bit for bit.")
 
-    def advance(self, loss: Tensor, plan: Plan) -> None:
-        """One step of the optimiser along the gradient of `loss`, and of the moving average after it.
+    def advance(self, loss: Tensor, plan: Plan) -> float:
+        """One step of the optimiser along the gradient of `loss`, and of the moving average after it; the loss's value.
 
         Raises NumericalError, with nothing changed, when loss or gradient is no number.
         """
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.parameters.values(), plan.clip)
-        for what, value in (("loss", loss.item()), ("gradient", norm.item())):
+        reached = loss.item()
+        for what, value in (("loss", reached), ("gradient", norm.item())):
             if not math.isfinite(value):
                 advice = f"lower the learning rate ({plan.learning_rate}) and resume"
                 raise NumericalError(f"The {what} became {value} at step {self.step}; {advice}.")
@@ -150,6 +151,7 @@ class State:
                 list(self.average.values()), list(self.parameters.values()), 1 - plan.ema_decay(self.step)
             )
         self.step += 1
+        return reached
 
 
 def train(method: Method, plan: Plan, folder: Path) -> Iterator[Event]:
@@ -163,10 +165,8 @@ def train(method: Method, plan: Plan, folder: Path) -> Iterator[Event]:
         yield from state.load(folder)
     with _Log(folder / LOG, state.step) as log:
         while state.step < plan.steps:
-            loss = method.loss(state.step)
             rate = plan.rate(state.step)
-            state.advance(loss, plan)
-            value = loss.item()
+            value = state.advance(method.loss(state.step), plan)
             line = {"step": state.step, "loss": round(value, 6), "rate": rate}
             if state.step % plan.validate_every == 0 and (check := method.validation()) is not None:
                 line["validation"] = round(check, 6)
