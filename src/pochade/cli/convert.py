@@ -17,6 +17,7 @@ class Format(StrEnum):
 
     safetensors = "safetensors"
     ckpt = "ckpt"
+    diffusers = "diffusers"
 
 
 class Precision(StrEnum):
@@ -37,9 +38,12 @@ class Averages(StrEnum):
 
 @app.command(epilog="Example: pochade convert model.ckpt model.safetensors --dtype fp16 --ema drop")
 def convert(
-    source: Annotated[Path, typer.Argument(help="The file to convert.", metavar="SRC")],
-    target: Annotated[Path, typer.Argument(help="The file to write.", metavar="DST")],
-    format: Annotated[Format | None, typer.Option("--format", help="Else told by DST's name.")] = None,
+    source: Annotated[Path, typer.Argument(help="The file or diffusers folder to convert.", metavar="SRC")],
+    target: Annotated[Path, typer.Argument(help="The file or new folder to write.", metavar="DST")],
+    format: Annotated[
+        Format | None,
+        typer.Option("--format", help="Else told by DST's name; without an ending it is a diffusers folder."),
+    ] = None,
     dtype: Annotated[Precision | None, typer.Option("--dtype", help="Precision of all floats.")] = None,
     ema: Annotated[
         Averages, typer.Option("--ema", help="Moving averages: use puts them in the UNet's place.")

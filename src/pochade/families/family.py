@@ -10,13 +10,16 @@ Prediction = Literal["epsilon", "v"]
 
 @dataclass(frozen=True)
 class TextEncoder:
-    """One text encoder: where a checkpoint keeps it, in whose names, and its true sizes (of the layers, those used)."""
+    """One text encoder: where a checkpoint keeps it, in whose names, its true sizes (of the layers, those used), and
+    its folder in diffusers' layout.
+    """
 
     prefix: str
     layout: Literal["clip", "openclip"]
     width: int
     layers: int
     head_width: int = 64
+    folder: str = "text_encoder"
 
 
 @dataclass(frozen=True)
@@ -24,13 +27,21 @@ class Variant:
     """A branch of a family, told by the channels that go into its UNet and by the width of its class embedding.
 
     `classes` is that width as a multiple of the context's, None where any will do. `prediction` is None where the
-    tensors do not tell what the UNet predicts.
+    tensors do not tell what the UNet predicts. `pipeline` is diffusers' name for what draws with it; `heads`,
+    `latent_scale`, `resolution` and `betas` are given where they are not the family's; `noises_picture` tells that it
+    also takes a small picture, with noise of a schedule of its own.
     """
 
     name: str
     channels: int = 4
     classes: float | None = None
     prediction: Prediction | None = "epsilon"
+    pipeline: str = "StableDiffusionPipeline"
+    heads: int | None = None
+    latent_scale: float | None = None
+    resolution: int | None = None
+    betas: tuple[float, float] | None = None
+    noises_picture: bool = False
 
     def fits(self, marks: Marks) -> bool:
         """Tell whether a UNet is of this branch."""
@@ -47,6 +58,8 @@ class Family:
     A UNet belongs to the family by the rank of its attention projections (convolutions 4, linear layers 2), by whether
     its transformers have several blocks (`deep`) and a fourth level, and by whether it knows classes. `heads` is None
     where attention heads are 64 wide instead of a fixed count. `kohya_name` is what trainers write into LoRAs for it.
+    `resolution` is the side of its pictures in pixels, `epsilon_resolution` that of models which predict the noise,
+    where they differ.
     """
 
     name: str
@@ -62,6 +75,7 @@ class Family:
     variants: tuple[Variant, ...]
     heads: int | None = None
     fourth_level: bool | None = None
+    epsilon_resolution: int | None = None
     unet_prefix: str = "model.diffusion_model."
     vae_prefix: str = "first_stage_model."
     ema_prefix: str = "model_ema."

@@ -14,5 +14,9 @@ SD1 = Family(
     context_width=768,
     latent_scale=0.18215,
     resolution=512,
-    variants=(Variant("base"), Variant("instruct-pix2pix", 8), Variant("inpainting", 9)),
+    variants=(
+        Variant("base"),
+        Variant("instruct-pix2pix", 8, pipeline="StableDiffusionInstructPix2PixPipeline"),
+        Variant("inpainting", 9, pipeline="StableDiffusionInpaintPipeline"),
+    ),
 )

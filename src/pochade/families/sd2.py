@@ -16,13 +16,17 @@ SD2 = Family(
     context_width=1024,
     latent_scale=0.18215,
     resolution=768,
+    epsilon_resolution=512,
     variants=(
-        Variant("unclip-h", classes=2, prediction="v"),
-        Variant("unclip-l", classes=1.5, prediction="v"),
+        Variant("unclip-h", classes=2, prediction="v", pipeline="StableUnCLIPImg2ImgPipeline"),
+        Variant("unclip-l", classes=1.5, prediction="v", pipeline="StableUnCLIPImg2ImgPipeline"),
         Variant("base", prediction=None),
-        Variant("depth", 5),
-        Variant("x4-upscaler", 7, prediction="v"),
-        Variant("instruct-pix2pix", 8),
-        Variant("inpainting", 9),
+        Variant("depth", 5, pipeline="StableDiffusionDepth2ImgPipeline", resolution=512),
+        Variant(
+            "x4-upscaler", 7, prediction="v", pipeline="StableDiffusionUpscalePipeline",
+            heads=8, latent_scale=0.08333, resolution=512, betas=(0.0001, 0.02), noises_picture=True,
+        ),
+        Variant("instruct-pix2pix", 8, pipeline="StableDiffusionInstructPix2PixPipeline"),
+        Variant("inpainting", 9, pipeline="StableDiffusionInpaintPipeline", resolution=512),
     ),
-)
+)  # fmt: skip

@@ -2,7 +2,9 @@
 
 from pochade.families.family import Family, TextEncoder, Variant
 
-_VARIANTS = (Variant("base"), Variant("instruct-pix2pix", 8), Variant("inpainting", 9))
+_PIX2PIX = Variant("instruct-pix2pix", 8, pipeline="StableDiffusionXLInstructPix2PixPipeline")
+_INPAINTING = Variant("inpainting", 9, pipeline="StableDiffusionXLInpaintPipeline")
+_SECOND = "text_encoder_2"
 
 SDXL = Family(
     name="sdxl",
@@ -14,12 +16,12 @@ SDXL = Family(
     fourth_level=False,
     encoders=(
         TextEncoder("conditioner.embedders.0.transformer.", "clip", 768, 12),
-        TextEncoder("conditioner.embedders.1.model.", "openclip", 1280, 32),
+        TextEncoder("conditioner.embedders.1.model.", "openclip", 1280, 32, folder=_SECOND),
     ),
     context_width=2048,
     latent_scale=0.13025,
     resolution=1024,
-    variants=_VARIANTS,
+    variants=(Variant("base", pipeline="StableDiffusionXLPipeline"), _PIX2PIX, _INPAINTING),
 )
 
 SDXL_REFINER = Family(
@@ -30,9 +32,9 @@ SDXL_REFINER = Family(
     deep=True,
     classes=True,
     fourth_level=True,
-    encoders=(TextEncoder("conditioner.embedders.0.model.", "openclip", 1280, 32),),
+    encoders=(TextEncoder("conditioner.embedders.0.model.", "openclip", 1280, 32, folder=_SECOND),),
     context_width=1280,
     latent_scale=0.13025,
     resolution=1024,
-    variants=_VARIANTS,
+    variants=(Variant("base", pipeline="StableDiffusionXLImg2ImgPipeline"), _PIX2PIX, _INPAINTING),
 )

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pochade.errors import MalformedFileError
-from pochade.files import pictures, safetensors, torch_legacy, torch_tar, torch_zip
+from pochade.files import folders, pictures, safetensors, torch_legacy, torch_tar, torch_zip
 from pochade.files.mapped import MappedFile, mapped
 from pochade.files.weights import Weights
 
@@ -58,10 +57,10 @@ CONTAINERS = (
 
 
 def open(path: Path | str) -> Weights:
-    """Open a model file as Weights; nothing but its directory of tensors is read."""
+    """Open a model file, or a diffusers folder, as Weights; nothing but directories of tensors is read."""
     path = Path(path)
     if os.path.isdir(path):
-        raise MalformedFileError(path, "is a folder; diffusers folders are not read yet")
+        return folders.read(path, open)
     with mapped(path) as file:
         container = container_of(bytes(file.data[:HEAD]))
         if container is None:

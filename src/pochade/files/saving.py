@@ -99,9 +99,7 @@ def replacing(path: Path | str, size: int = 0) -> Iterator[BinaryIO]:
     `size` is the count of bytes to come, if known: a disk without that room is refused at once.
     """
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(
-        f".{hashlib.sha256(target.name.encode(errors='surrogateescape')).hexdigest()[:12]}.part"
-    )
+    temporary = _temporary(target)
     try:
         with _claimed(temporary) as file:
             try:
@@ -118,14 +116,58 @@ def replacing(path: Path | str, size: int = 0) -> Iterator[BinaryIO]:
         raise _explained(path, error) from error
 
 
+@contextmanager
+def replacing_folder(path: Path | str) -> Iterator[Path]:
+    """Make a temporary neighbour folder to write into; it gets the name `path` when the block ends well.
+
+    Raises UsageError when something stands there already: a whole folder is never replaced.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UsageError(f"{path} exists already; name a folder that is new, or empty.")
+    temporary = _temporary(target)
+    try:
+        temporary.mkdir(exist_ok=True)
+        descriptor = os.open(temporary, os.O_RDONLY)
+        try:
+            _lock(descriptor)
+            try:
+                _empty(temporary)
+                yield temporary
+                os.replace(temporary, target)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+        finally:
+            os.close(descriptor)
+        _sync_folder(target.parent)
+    except OSError as error:
+        raise _explained(path, error) from error
+
+
+def _temporary(target: Path) -> Path:
+    digest = hashlib.sha256(target.name.encode(errors="surrogateescape")).hexdigest()
+    return target.with_name(f".{digest[:12]}.part")
+
+
+def _empty(folder: Path) -> None:
+    """Take away what a killed process left."""
+    for each in folder.iterdir():
+        shutil.rmtree(each) if each.is_dir() else each.unlink()
+
+
+def _lock(descriptor: int) -> None:
+    """Only one process at a time may write to a temporary file or folder."""
+    if sys.platform != "win32":
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def _claimed(temporary: Path) -> BinaryIO:
     """Open the temporary file, or take over one that a killed process left; only one process at a time may."""
     file = os.fdopen(os.open(temporary, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666), "r+b")
     try:
-        if sys.platform != "win32":
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(file.fileno())
         file.truncate(0)
     except OSError:
         file.close()

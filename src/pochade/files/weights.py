@@ -1,6 +1,6 @@
 """Weights: a mapping from names to arrays that are brought in only when they are asked for."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import prod
@@ -58,6 +58,46 @@ class LazyArray:
     def of(cls, array: Array) -> "LazyArray":
         """Wrap an array that is in memory already."""
         return cls(TensorInfo(dtype_name(array.dtype), array.shape), partial(np.asarray, array))
+
+    @classmethod
+    def stacked(cls, parts: Sequence["LazyArray"]) -> "LazyArray":
+        """Put tensors of one format one below another along their first axis."""
+        first = parts[0].info
+        info = TensorInfo(first.dtype, (sum(each.info.shape[0] for each in parts), *first.shape[1:]))
+        return cls(
+            info,
+            lambda: np.concatenate([each.load() for each in parts]),
+            lambda: (block for each in parts for block in each.blocks()),
+        )
+
+    def reshaped(self, *shape: int) -> "LazyArray":
+        """The same numbers in another shape."""
+        return LazyArray(TensorInfo(self.info.dtype, shape), lambda: self.load().reshape(shape), self.blocks)
+
+    def rows(self, start: int, stop: int) -> "LazyArray":
+        """Some rows of the first axis."""
+        info = TensorInfo(self.info.dtype, (stop - start, *self.info.shape[1:]))
+        width = prod(self.info.shape[1:])
+        return LazyArray(
+            info, lambda: self.load()[start:stop], lambda: _between(self.blocks(), start * width, stop * width)
+        )
+
+    def transposed(self) -> "LazyArray":
+        """A matrix with its axes exchanged."""
+        rows, columns = self.info.shape
+        return LazyArray(TensorInfo(self.info.dtype, (columns, rows)), lambda: np.ascontiguousarray(self.load().T))
+
+
+def _between(blocks: Iterator[Array], start: int, stop: int) -> Iterator[Array]:
+    """Yield the numbers from `start` to `stop` of what comes in blocks."""
+    done = 0
+    for block in blocks:
+        part = block[max(0, start - done) : max(0, stop - done)]
+        if part.size:
+            yield part
+        done += block.size
+        if done >= stop:
+            return
 
 
 class Weights(Mapping[str, Array]):

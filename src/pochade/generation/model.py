@@ -1,6 +1,5 @@
 """A loaded model: its networks, its facts, and the numbers it computes with."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,10 +10,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from pochade import files
+from pochade import files, kinds
 from pochade.errors import MalformedFileError, NumericalError, UsageError
 from pochade.families import Family, recognise
 from pochade.generation.request import is_side
+from pochade.kinds.resolution import resolution_of
 from pochade.kinds.vae import vae_of
 from pochade.library import short_hash
 from pochade.networks import VAE, Networks, networks_of
@@ -22,7 +22,6 @@ from pochade.networks.loading import load
 from pochade.sampling import NoiseTable
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-_RESOLUTION = re.compile(r"([0-9]{1,5})x([0-9]{1,5})")
 _WORTH_HALVING = 100_000_000  # parameters from which half precision pays on a CPU
 
 
@@ -50,7 +49,7 @@ class Model:
         Raises FileError where a file cannot be used, UsageError for a device or dtype that is not there.
         """
         path = path or shipped_model()
-        weights = files.open(path)
+        weights = kinds.open_model(path)
         family = recognise(weights.shapes())
         if family is None:
             raise MalformedFileError(
@@ -135,7 +134,7 @@ def _in_full_precision(vae: VAE, dtype: torch.dtype) -> Iterator[VAE]:
 
 def load_vae(path: Path, family: Family, device: torch.device, dtype: torch.dtype) -> VAE:
     """The VAE of a file: alone or inside a checkpoint, in the original's names or in diffusers'."""
-    return load(VAE, vae_of(files.open(path), family), "", device, dtype)
+    return load(VAE, vae_of(kinds.open_model(path), family), "", device, dtype)
 
 
 def device_of(name: str) -> torch.device:
@@ -160,8 +159,6 @@ def dtype_of(name: str, device: torch.device, parameters: int) -> str:
 
 
 def _resolution(weights: files.Weights, family: Family) -> tuple[int, int]:
-    """Width and height that the model was trained for: from its modelspec, else the family's."""
-    stated = _RESOLUTION.fullmatch(weights.metadata.get("modelspec.resolution", ""))
-    if stated and all(is_side(int(side)) for side in stated.groups()):
-        return int(stated[1]), int(stated[2])
-    return family.resolution, family.resolution
+    """Width and height that the model was trained for, if a picture can have them."""
+    width, height = resolution_of(weights, family)
+    return (width, height) if is_side(width) and is_side(height) else (family.resolution, family.resolution)

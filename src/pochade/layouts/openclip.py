@@ -1,12 +1,16 @@
 """Names of OpenCLIP's text encoder: original (resblocks) and diffusers (encoder.layers).
 
-The original packs the projections of queries, keys and values into one tensor, three times as high.
+The original packs the projections of queries, keys and values into one tensor, three times as high, and its
+`text_projection` has the axes of diffusers' exchanged.
 """
 
 import re
 from collections.abc import Iterable
 
+from pochade.files import LazyArray, Weights
+
 _LAYER = re.compile(r"transformer\.resblocks\.(\d+)\.(.+)")
+_DIFFUSERS_LAYER = re.compile(r"text_model\.encoder\.layers\.(\d+)\.")
 _INNER = {
     "ln_1.weight": "layer_norm1.weight",
     "ln_1.bias": "layer_norm1.bias",
@@ -36,6 +40,42 @@ def to_diffusers(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """
     found = {name: _names(name) for name in names}
     return {name: new for name, new in found.items() if new}
+
+
+def in_diffusers_names(weights: Weights) -> Weights:
+    """Return a text encoder in the original's names as diffusers has it, still lazy; what it has no place for is left
+    out.
+    """
+    arrays: dict[str, LazyArray] = {}
+    for old, new in to_diffusers(weights).items():
+        tensor = weights.lazy(old)
+        height = tensor.info.shape[0] // len(new)
+        parts = [tensor.rows(at * height, (at + 1) * height) for at in range(len(new))] if len(new) > 1 else [tensor]
+        arrays |= dict(zip(new, map(_turned, new, parts), strict=True))
+    return Weights(arrays, weights.metadata, weights.path, weights.format, weights.extra)
+
+
+def in_original_names(weights: Weights) -> Weights:
+    """Return a text encoder in diffusers' names as the original has it, still lazy."""
+    arrays: dict[str, LazyArray] = {}
+    for old, new in _originals(weights).items():
+        parts = [_turned(name, weights.lazy(name)) for name in new if name in weights]
+        if len(parts) == len(new):
+            arrays[old] = LazyArray.stacked(parts) if len(parts) > 1 else parts[0]
+    return Weights(arrays, weights.metadata, weights.path, weights.format, weights.extra)
+
+
+def _originals(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return the original names of the layers that are there, each with its diffusers names."""
+    layers = {found[1] for found in map(_DIFFUSERS_LAYER.match, names) if found}
+    inner = [
+        f"transformer.resblocks.{layer}.{part}" for layer in sorted(layers, key=int) for part in (*_INNER, *_PACKED)
+    ]
+    return to_diffusers([*_OUTER, *inner])
+
+
+def _turned(name: str, tensor: LazyArray) -> LazyArray:
+    return tensor.transposed() if name == _OUTER["text_projection"] else tensor
 
 
 def _names(name: str) -> tuple[str, ...]:

@@ -19,6 +19,14 @@ _FIXED = {
     "out.2": "conv_out",
     "middle_block.1": "mid_block.attentions.0",
 }
+_CLASSES = {
+    "add_embedding.linear_1": "label_emb.0.0",
+    "add_embedding.linear_2": "label_emb.0.2",
+    "class_embedding.linear_1": "label_emb.0.0",
+    "class_embedding.linear_2": "label_emb.0.2",
+    "class_embedding": "label_emb",
+}
+_DEEP = ".transformer_blocks.1."  # such UNets know sizes and crops beside classes, which diffusers names otherwise
 _RESNET = {
     "in_layers.0": "norm1",
     "in_layers.2": "conv1",
@@ -47,13 +55,13 @@ class Level:
 def to_diffusers(names: Iterable[str]) -> dict[str, str]:
     """Return the diffusers name of every original name (both without a prefix)."""
     names = list(names)
-    return renamed(names, _modules(*_levels_of_original(names)))
+    return renamed(names, _modules(*_levels_of_original(names)) | _classes(names))
 
 
 def to_original(names: Iterable[str]) -> dict[str, str]:
     """Return the original name of every diffusers name (both without a prefix)."""
     names = list(names)
-    return renamed(names, reverse(_modules(*_levels_of_diffusers(names))))
+    return renamed(names, reverse(_modules(*_levels_of_diffusers(names))) | _CLASSES)
 
 
 def dotted(name: str) -> str:
@@ -117,6 +125,13 @@ def _modules(down: list[Level], up: list[Level]) -> dict[str, str]:
     for old, new in [*_down(down), *_up(up)]:
         table |= _resnet(old, new) if ".resnets." in new else {old: new}
     return table
+
+
+def _classes(names: list[str]) -> dict[str, str]:
+    if "label_emb.weight" in names:
+        return {"label_emb": "class_embedding"}
+    embedding = "add_embedding" if any(_DEEP in name for name in names) else "class_embedding"
+    return {"label_emb.0.0": f"{embedding}.linear_1", "label_emb.0.2": f"{embedding}.linear_2"}
 
 
 def _resnet(old: str, new: str) -> dict[str, str]:

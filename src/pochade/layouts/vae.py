@@ -6,7 +6,7 @@ diffusers counts the decoder's levels from the small end, the original from the 
 import re
 from collections.abc import Iterable, Mapping
 
-from pochade.files import Array, LazyArray, TensorInfo, Weights
+from pochade.files import LazyArray, Weights
 from pochade.layouts.renaming import renamed, reverse
 
 _ATTENTION = {"norm": "group_norm", "q": "to_q", "k": "to_k", "v": "to_v", "proj_out": "to_out.0"}
@@ -36,15 +36,20 @@ def in_original_names(weights: Weights) -> Weights:
     return Weights(arrays, weights.metadata, weights.path, weights.format, weights.extra)
 
 
+def in_diffusers_names(weights: Weights) -> Weights:
+    """Return a VAE in the original's names as diffusers has it, tensor by tensor and still lazy."""
+    arrays = {new: _as_linear(weights.lazy(old), old) for old, new in to_diffusers(weights).items()}
+    return Weights(arrays, weights.metadata, weights.path, weights.format, weights.extra)
+
+
 def _as_convolution(tensor: LazyArray, name: str) -> LazyArray:
-    info = tensor.info
-    if not is_projection(name) or len(info.shape) != 2:
-        return tensor
+    shape = tensor.info.shape
+    return tensor.reshaped(*shape, 1, 1) if is_projection(name) and len(shape) == 2 else tensor
 
-    def load() -> Array:
-        return tensor.load()[..., None, None]
 
-    return LazyArray(TensorInfo(info.dtype, (*info.shape, 1, 1)), load)
+def _as_linear(tensor: LazyArray, name: str) -> LazyArray:
+    shape = tensor.info.shape
+    return tensor.reshaped(*shape[:2]) if is_projection(name) and len(shape) == 4 else tensor
 
 
 def is_projection(name: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pochade.errors import MissingFileError, PochadeError, UnknownNameError, UsageError
+from pochade.files.folders import INDEX
 
 # The sub-folders of one kind; the first ones that exist are searched, else the given folder itself.
 PLACES = {
@@ -14,13 +15,12 @@ PLACES = {
     "vae": ("models/VAE", "models/vae", "VAE", "vae"),
 }
 _SUFFIXES = {".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".sft"}
-_FOLDER_MARK = "model_index.json"  # what makes a folder a diffusers model
 _SHORT_HASH = re.compile(r"\s*\[[0-9a-f]{8,64}\]$")  # A1111 shows "name [hash]"
 
 
 def find_model(name: str, folders: Sequence[Path], kind: str = "checkpoint") -> Path:
     """The file called `name`: a path, a path inside a folder, a file name or its stem, in any case of letters."""
-    if Path(name).is_file() or Path(name, _FOLDER_MARK).is_file():
+    if Path(name).is_file() or Path(name, INDEX).is_file():
         return Path(name)
     if not folders or Path(name).is_absolute():
         raise _absent(name, kind)
@@ -64,7 +64,7 @@ def _models(folders: Iterable[Path], kind: str) -> Iterator[tuple[Path, Path]]:
     """Every model of a kind, with the folder that its name is relative to, in a fixed order."""
     seen: set[Path] = set()
     for root in _roots(folders, kind):
-        for path in _walk(root):
+        for path in models_below(root):
             if path not in seen and _fits(path, kind):
                 seen.add(path)
                 yield root, path
@@ -77,10 +77,11 @@ def _roots(folders: Iterable[Path], kind: str) -> Iterator[Path]:
         yield from [folder / place for place in PLACES[kind] if (folder / place).is_dir()] or [folder]
 
 
-def _walk(root: Path) -> Iterator[Path]:
+def models_below(root: Path) -> Iterator[Path]:
+    """Every model file below a folder, in a fixed order; a diffusers folder is one model."""
     for folder, inner, names in os.walk(root):
         inner.sort()
-        if _FOLDER_MARK in names:
+        if INDEX in names:
             inner.clear()
             yield Path(folder)
         else:

@@ -14,8 +14,13 @@ _SHORT = 10
 
 
 def short_hash(path: Path) -> str:
-    """First 10 hex digits of the SHA-256, as web UIs show it; computed anew when size or time of the file changed."""
+    """First 10 hex digits of the SHA-256, as web UIs show it; computed anew when size or time of the file changed.
+
+    A folder has none: the text is empty.
+    """
     path = path.resolve()
+    if path.is_dir():
+        return ""
     state = path.stat()
     mark = [state.st_size, state.st_mtime_ns]
     known = _remembered()

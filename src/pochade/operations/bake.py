@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from pochade import adapters, families, files
+from pochade import adapters, families, files, kinds
 from pochade.errors import MalformedFileError, UsageError
 from pochade.events import Event, Warned
 from pochade.files import LazyArray, Weights
@@ -58,7 +58,7 @@ def baking(model: Path, target: Path, loras: Sequence[Adapter] = (), vae: Path |
     if not loras and vae is None:
         raise UsageError("There is nothing to bake: give --lora FILE or --vae FILE.")
     refuse_inputs(target, model, *(each.path for each in loras), *([vae] if vae else []))
-    weights = files.open(model)
+    weights = kinds.open_model(model)
     opened = [files.open(each.path) for each in loras]
     changed, unused = baked(weights, [(lora, each) for lora, each in zip(opened, loras, strict=True)])
     if unused:

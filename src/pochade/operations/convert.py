@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from pochade import families, files, layouts
+from pochade import families, kinds, layouts
 from pochade.errors import UsageError
 from pochade.events import Event, Saved
 from pochade.families import Family
@@ -18,12 +18,19 @@ from pochade.kinds import checkpoint
 from pochade.kinds.components import components
 from pochade.kinds.vae import vae_of
 from pochade.operations.casting import cast
+from pochade.operations.folder import saving_folder
 from pochade.operations.lineage import lineage, refuse_inputs
 
 Ema = Literal["keep", "drop", "use"]
-Format = Literal["safetensors", "ckpt"]
+Format = Literal["safetensors", "ckpt", "diffusers"]
 DTYPES = {"fp32": "F32", "fp16": "F16", "bf16": "BF16"}
-FORMATS: dict[str, Format] = {".safetensors": "safetensors", ".ckpt": "ckpt", ".pt": "ckpt", ".pth": "ckpt"}
+FORMATS: dict[str, Format] = {
+    ".safetensors": "safetensors",
+    ".ckpt": "ckpt",
+    ".pt": "ckpt",
+    ".pth": "ckpt",
+    "": "diffusers",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,17 +60,20 @@ def converting(source: Path, target: Path, conversion: Conversion) -> Iterator[E
     """Convert a model file; yields Steps in megabytes and Saved at the end."""
     kind = conversion.format or FORMATS.get(target.suffix.lower())
     if kind is None:
-        known = ", ".join(FORMATS)
-        raise UsageError(f"{target}: its name tells no format; end it in one of {known}, or name one with --format.")
+        known = ", ".join(filter(None, FORMATS))
+        raise UsageError(
+            f"{target}: its name tells no format; end it in one of {known}, or in nothing for a diffusers folder, or "
+            "give --format."
+        )
     refuse_inputs(target, source, *([conversion.vae] if conversion.vae else []))
-    weights = files.open(source)
+    weights = kinds.open_model(source)
     changed = converted(weights, conversion)
     if kind == "ckpt":
         extra = {name: value for name, value in weights.extra.items() if isinstance(value, int | str)}
         yield from saving_torch(target, changed, extra)
-    else:
-        metadata = {"format": "pt"} | weights.metadata | lineage("convert", {"model": weights}, _told(conversion))
-        yield from saving(target, changed, metadata)
+        return
+    metadata = {"format": "pt"} | weights.metadata | lineage("convert", {"model": weights}, _told(conversion))
+    yield from (saving_folder if kind == "diffusers" else saving)(target, changed, metadata)
 
 
 def _told(conversion: Conversion) -> dict[str, object]:
@@ -134,7 +144,7 @@ def _with_vae(tensors: Mapping[str, LazyArray], family: Family | None, path: Pat
     """Put another file's VAE in place of the own one."""
     if family is None:
         raise UsageError("--vae: the file is of no known family, so that it is not known where its VAE belongs.")
-    other = vae_of(files.open(path), family)
+    other = vae_of(kinds.open_model(path), family)
     if not other:
         raise UsageError(f"{path} holds no VAE.")
     kept = {name: each for name, each in tensors.items() if not name.startswith(family.vae_prefix)}

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from pochade import files
+from pochade import kinds
 from pochade.errors import FileError, MalformedFileError, UnsafeFileError
 from pochade.events import Event, Made, Step
 from pochade.files import Weights
 from pochade.files.weights import Array
 from pochade.kinds.components import VAE, components
+from pochade.library.find import models_below
 from pochade.operations.inspect import describe
 
-_SUFFIXES = {".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", ".pkl"}
 _WHY = {
     "vae-missing": "Without a VAE the program uses another one, or the pictures come out grey.",
     "text-encoder-missing": "Without its text encoder the model cannot read prompts.",
@@ -58,12 +58,12 @@ class Diagnosis:
 
 
 def diagnosing(path: Path | str, deep: bool = True) -> Iterator[Event]:
-    """Examine a model file, or all below a folder; yields a Step per file and Made with each Diagnosis.
+    """Examine a model file or diffusers folder, or all below a folder; yields a Step per file and Made with each Diagnosis.
 
     `deep` reads every number to find those that are none.
     """
     path = Path(path)
-    found = sorted(each for each in path.rglob("*") if each.suffix.lower() in _SUFFIXES) if path.is_dir() else [path]
+    found = list(models_below(path)) if path.is_dir() else [path]
     for done, each in enumerate(found, 1):
         yield Made(diagnose(each, deep))
         yield Step(done, len(found), "files")
@@ -72,7 +72,7 @@ def diagnosing(path: Path | str, deep: bool = True) -> Iterator[Event]:
 def diagnose(path: Path, deep: bool = True) -> Diagnosis:
     """Examine one file. One that cannot be read has that problem; one that is not there raises MissingFileError."""
     try:
-        weights = files.open(path)
+        weights = kinds.open_model(path)
     except UnsafeFileError as error:
         why = "Loading it in another program could run that code on your machine."
         return Diagnosis(

@@ -5,9 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from pochade import families, files
+from pochade import families, kinds
 from pochade.errors import UsageError
 from pochade.events import Event, Step, Warned
 from pochade.families import Family
@@ -16,10 +14,11 @@ from pochade.files.saving import saving
 from pochade.files.weights import Array
 from pochade.kinds.adapter import UNET, Target, modules, targets
 from pochade.kinds.components import components
-from pochade.operations.casting import as_array, as_tensor, torch_dtype
+from pochade.operations.casting import as_tensor
 from pochade.operations.convert import DTYPES
 from pochade.operations.decompose import low_rank
 from pochade.operations.lineage import lineage, refuse_inputs
+from pochade.operations.lora_tensors import is_wide, written
 
 _LINEAR = re.compile(
     r".*attentions_\d+_(?:proj_in|proj_out|.*(?:to_q|to_k|to_v|to_out_0|ff_net_0_proj|ff_net_2))"
@@ -32,7 +31,7 @@ _OUTER = re.compile(r"lora_unet_(?:conv_in|conv_out|time_embed|input_blocks_0_0|
 def extracting_part(source: Path, part: str, target: Path) -> Iterator[Event]:
     """Write one part (vae, unet, text-encoder…) as a file of its own, its names without the checkpoint's prefix."""
     refuse_inputs(target, source)
-    weights = files.open(source)
+    weights = kinds.open_model(source)
     found = components(weights)
     if part not in found:
         raise UsageError(f"There is no part named '{part}' in {source}; it has {', '.join(found) or 'none'}.")
@@ -60,7 +59,7 @@ def extracting_lora(
     if rank < 1 or conv_rank < 0:
         raise UsageError(f"The rank is {rank} and the convolutions' {conv_rank}; they must be 1 and 0 at least.")
     refuse_inputs(target, base, tuned)
-    before, after = files.open(base), files.open(tuned)
+    before, after = kinds.open_model(base), kinds.open_model(tuned)
     family = families.recognise(before.shapes())
     if family is None or families.recognise(after.shapes()) is not family:
         raise UsageError(f"{base} and {tuned} are not of one known family, so that their difference means nothing.")
@@ -123,17 +122,8 @@ def _module(
     if not bool(change.any()):
         return None
     shape = change.shape
-    is_wide = len(shape) == 4 and shape[2] * shape[3] > 1
-    found = low_rank(change.reshape(shape[0], -1), conv_rank if is_wide else rank)
-    count = found.right.shape[0]
-    ones = [1] * (len(shape) - 2)
-    target = torch_dtype(DTYPES[dtype])
-    parts = {
-        "lora_down.weight": found.right.reshape(count, *shape[1:]),
-        "lora_up.weight": found.left.reshape(shape[0], count, *ones),
-    }
-    arrays = {name: as_array(each.to(target).contiguous(), DTYPES[dtype]) for name, each in parts.items()}
-    return arrays | {"alpha": np.array(float(count), np.float32)}, found.error
+    found = low_rank(change.reshape(shape[0], -1), conv_rank if is_wide(shape) else rank)
+    return written(found.left, found.right, shape, found.right.shape[0], DTYPES[dtype]), found.error
 
 
 def _matrix(tensor: LazyArray, place: Target) -> Any:

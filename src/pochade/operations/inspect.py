@@ -1,7 +1,6 @@
 """Say what a file is and what is wrong with it, from its directory of tensors alone."""
 
 import math
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,28 +10,27 @@ from typing import Any
 
 import numpy as np
 
-from pochade import families, files, kinds
+from pochade import families, kinds
 from pochade.families import Family
 from pochade.files import LazyArray, Weights
 from pochade.files.hashes import hashes as hashes_of
 from pochade.files.state_dict import leaves
 from pochade.kinds import checkpoint, embedding, hypernetwork, lora
 from pochade.kinds.components import TEXT, UNET, VAE, components
+from pochade.kinds.prediction import prediction_of
 
 _SUFFIXES = {"safetensors": {".safetensors"}, "ckpt": {".ckpt", ".pt", ".pth", ".bin"}}
 _WHOLE = (UNET, VAE, TEXT)
 _FAMILY_OF = {"lora": lora.family_of, "embedding": embedding.family_of, "hypernetwork": hypernetwork.family_of}
-_PARAMETERIZATION = re.compile(rb"""^\s*parameterization:\s*["']?(v|eps)\b""", re.MULTILINE)
-_MOST_CONFIG = 1_000_000
-_STEPS_OF_SD2_BASE = 875_000  # no other release stopped there
 _SHOWN = 5
 _MOST_POSITIONS = 100_000
 
 
 def inspect(path: Path | str, hashes: bool = False) -> dict[str, Any]:
-    """Return what is known of a model file; `hashes` reads the whole file."""
-    report = describe(files.open(path), Path(path))
-    return report | ({"hashes": hashes_of(path)} if hashes else {})
+    """Return what is known of a model file or diffusers folder; `hashes` reads the whole file, and skips folders."""
+    path = Path(path)
+    report = describe(kinds.open_model(path), path)
+    return report | ({"hashes": {} if path.is_dir() else hashes_of(path)} if hashes else {})
 
 
 def describe(weights: Weights, path: Path) -> dict[str, Any]:
@@ -51,7 +49,7 @@ def describe(weights: Weights, path: Path) -> dict[str, Any]:
         "ema": checkpoint.ema_state(weights),
         "dtypes": dict(_dtypes(weights, weights).most_common()),
         "parameters": sum(weights.info(name).size for name in weights),
-        "bytes": path.stat().st_size,
+        "bytes": sum(each.stat().st_size for each in (path.rglob("*") if path.is_dir() else (path,)) if each.is_file()),
         "junk": _junk(view),
         "problems": [{"code": code, "message": message, "fix": fix} for code, message, fix in _problems(view)],
         "metadata": weights.metadata,
@@ -96,26 +94,7 @@ class _View:
 
     @property
     def prediction(self) -> str | None:
-        """What the UNet predicts: by marker, metadata, the configuration beside it, else as its branch does."""
-        if UNET not in self.components or not self.family:
-            return None
-        stated = self.weights.metadata.get("modelspec.prediction_type") or _stated_beside(self.path)
-        if "v_pred" in self.weights or stated.startswith("v"):
-            return "v"
-        if stated.startswith("eps") or self.weights.extra.get("global_step") == _STEPS_OF_SD2_BASE:
-            return "epsilon"
-        branch = self.family.branch(self.shapes)
-        return branch.prediction if branch else None
-
-
-def _stated_beside(path: Path) -> str:
-    """Return the `parameterization` that a YAML file beside a checkpoint names, or nothing."""
-    try:
-        with path.with_suffix(".yaml").open("rb") as file:
-            found = _PARAMETERIZATION.search(file.read(_MOST_CONFIG))
-    except OSError:
-        return ""
-    return str(found[1], "ascii") if found else ""
+        return prediction_of(self.weights, self.family) if self.family and UNET in self.components else None
 
 
 def _lora_facts(view: _View) -> dict[str, object]:

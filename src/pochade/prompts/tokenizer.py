@@ -37,6 +37,18 @@ def _merges() -> dict[str, int]:
     return dict(zip(pairs, range(2 * len(_BYTES), START), strict=True))
 
 
+def merges() -> list[str]:
+    """The pairs of symbols that join, those that join first at the beginning, as in CLIP's own table."""
+    return list(_merges())
+
+
+def vocabulary() -> dict[str, int]:
+    """Every symbol, written in CLIP's printable alphabet, with its token id."""
+    letters = [_BYTE_NAMES[byte] for byte in _BYTES]
+    symbols = [*letters, *(letter + _WORD_END for letter in letters), *(pair.replace(" ", "") for pair in merges())]
+    return {symbol: index for index, symbol in enumerate(symbols)} | SPECIAL
+
+
 class _Word:
     """The symbols of one word as a linked list: `names` and `ids` by place, an absorbed place has an empty name."""
 

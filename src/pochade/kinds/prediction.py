@@ -1,0 +1,38 @@
+"""What a model's UNet predicts, the noise or v, which its tensors seldom tell."""
+
+import re
+from pathlib import Path
+
+from pochade.families import Family
+from pochade.families.family import Prediction
+from pochade.files import Weights
+
+STATED = "modelspec.prediction_type"
+_PARAMETERIZATION = re.compile(rb"""^\s*parameterization:\s*["']?(v|eps)\b""", re.MULTILINE)
+_MOST_CONFIG = 1_000_000
+_STEPS_OF_SD2_BASE = 875_000  # no other release stopped there
+
+
+def prediction_of(weights: Weights, family: Family) -> Prediction | None:
+    """Return it by marker, metadata, the configuration beside the file, else as its branch does; None if all are
+    silent.
+    """
+    stated = weights.metadata.get(STATED) or _stated_beside(weights.path)
+    if "v_pred" in weights or stated.startswith("v"):
+        return "v"
+    if stated.startswith("eps") or weights.extra.get("global_step") == _STEPS_OF_SD2_BASE:
+        return "epsilon"
+    branch = family.branch(weights.shapes())
+    return branch.prediction if branch else None
+
+
+def _stated_beside(path: Path | None) -> str:
+    """Return the `parameterization` that a YAML file beside a checkpoint names, or nothing."""
+    if path is None:
+        return ""
+    try:
+        with path.with_suffix(".yaml").open("rb") as file:
+            found = _PARAMETERIZATION.search(file.read(_MOST_CONFIG))
+    except OSError:
+        return ""
+    return str(found[1], "ascii") if found else ""

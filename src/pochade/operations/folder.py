@@ -1,0 +1,79 @@
+"""Write a model as a diffusers folder: every part's weights and description, tokenizers, scheduler and index."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pochade import families
+from pochade.events import Event, Saved, Step, Warned
+from pochade.files import Weights
+from pochade.files.folders import CONFIG, INDEX, SCHEDULER, UNPLACED
+from pochade.files.saving import replacing_folder, saving
+from pochade.kinds.diffusers import Folder, as_folder
+from pochade.kinds.prediction import prediction_of
+from pochade.prompts.tokenizer_files import tokenizer_files
+
+_TEXT_FILE, _FILE = "model.safetensors", "diffusion_pytorch_model.safetensors"
+
+
+def saving_folder(target: Path, weights: Weights, metadata: Mapping[str, str]) -> Iterator[Event]:
+    """Write weights as a folder; yields Steps in megabytes, Warned where something had to be guessed, and Saved.
+
+    What the layout has no place for goes into a file of its own beside the index, with the metadata, so that the
+    way back loses nothing. Raises UsageError when something stands at `target` already, FileError where the weights
+    are no checkpoint.
+    """
+    family = families.recognise(weights.shapes())
+    prediction = prediction_of(weights, family) if family else None
+    folder = as_folder(weights, prediction)
+    if INDEX in folder.descriptions and prediction is None:
+        yield Warned(
+            "Nothing tells whether the model predicts the noise or v; the folder says epsilon. If pictures are noise, "
+            'write "v_prediction" into its scheduler/scheduler_config.json.'
+        )
+    with replacing_folder(target) as room:
+        yield from _saving_weights(room, folder, metadata)
+        _write_texts(room, folder)
+    yield Saved(target)
+
+
+def _saving_weights(room: Path, folder: Folder, metadata: Mapping[str, str]) -> Iterator[Event]:
+    whole = INDEX in folder.descriptions
+    jobs = {(room / part if whole else room) / _file_of(part): each for part, each in folder.parts.items()}
+    plain = {"format": "pt"}
+    if whole:
+        jobs[room / UNPLACED] = folder.unplaced
+    total = sum(-(-_bytes(each) // 1_000_000) for each in jobs.values())
+    done = 0
+    for path, weights in jobs.items():
+        path.parent.mkdir(exist_ok=True)
+        reached = 0
+        for event in saving(path, weights, metadata if path.name == UNPLACED or not whole else plain):
+            if isinstance(event, Step):
+                reached = event.done
+                yield Step(min(done + reached, total), total, event.what)
+        done += reached
+
+
+def _file_of(part: str) -> str:
+    return _TEXT_FILE if part.startswith("text_encoder") else _FILE
+
+
+def _bytes(weights: Weights) -> int:
+    return sum(weights.info(name).nbytes for name in weights)
+
+
+def _write_texts(room: Path, folder: Folder) -> None:
+    for part, table in folder.descriptions.items():
+        if part == INDEX:
+            path = room / INDEX
+        elif INDEX in folder.descriptions:
+            path = room / part / (SCHEDULER if part.endswith("scheduler") else CONFIG)
+        else:
+            path = room / CONFIG
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+    for part, pad in folder.tokenizers.items():
+        (room / part).mkdir()
+        for name, text in tokenizer_files(pad).items():
+            (room / part / name).write_text(text, encoding="utf-8")

@@ -1,0 +1,142 @@
+"""Checkpoints as diffusers lays them out: names as its own converter gives, networks as its own classes build them."""
+
+import json
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+from pochade import files
+from pochade.errors import MalformedFileError
+from pochade.files import LazyArray, TensorInfo, Weights
+from pochade.files.folders import INDEX
+from pochade.kinds.diffusers import as_folder, open_model
+
+from ..families.manifests import manifest, narrow, shapes, without
+
+WHOLE = (
+    "sd15", "nai", "sd15-inpainting", "ip2p", "sd2-base", "sd2-v", "sd2-inpainting", "sd2-depth", "unclip-h",
+    "unclip-l", "x4-upscaler", "sdxl-base", "sdxl-inpainting", "sdxl-refiner",
+)  # fmt: skip
+BUILD = {"unet": UNet2DConditionModel, "vae": AutoencoderKL, "controlnet": ControlNetModel}
+
+
+def hollow(tensors, metadata=None):
+    """Weights of true shape that hold no numbers."""
+    info = {name: TensorInfo("F32", tuple(shape)) for name, shape in tensors.items()}
+    arrays = {name: LazyArray(each, partial(np.zeros, each.shape, np.float32)) for name, each in info.items()}
+    return Weights(arrays, metadata)
+
+
+def built(part, config):
+    """Names and shapes of the network that diffusers or transformers makes of a description."""
+    with torch.device("meta"):
+        if part in BUILD:
+            network = BUILD[part].from_config({k: v for k, v in config.items() if not k.startswith("_")})
+        else:
+            kind = CLIPTextModelWithProjection if "Projection" in config["architectures"][0] else CLIPTextModel
+            network = kind(CLIPTextConfig(**{k: v for k, v in config.items() if k != "architectures"}))
+    # from 5.6 on, transformers leaves text_model. out of the plain encoder's names
+    return {
+        name if part in BUILD or name.startswith("text_") else f"text_model.{name}": tuple(each.shape)
+        for name, each in network.state_dict().items()
+        if not name.endswith("position_ids")
+    }
+
+
+@pytest.mark.parametrize("family", [*WHOLE, "controlnet-sd15", "controlnet-sd21"])
+def test_names_and_shapes_are_those_of_diffusers_converter(family):
+    folder = as_folder(hollow(shapes(f"{family}.ldm")), "epsilon")
+    wanted = manifest(f"{family}.diffusers")["components"]
+    for part, tensors in wanted.items():
+        expected = {name: tuple(shape) for name, (_, shape, _) in tensors.items() if not name.endswith("position_ids")}
+        assert folder.parts[part].shapes() == expected
+    assert folder.parts.keys() == wanted.keys()
+
+
+@pytest.mark.parametrize("family", [*WHOLE, "controlnet-sd15", "controlnet-sd21"])
+def test_diffusers_builds_the_same_networks_from_the_descriptions(family):
+    folder = as_folder(hollow(shapes(f"{family}.ldm")), "epsilon")
+    for part, weights in folder.parts.items():
+        assert built(part, folder.descriptions[part]) == weights.shapes()
+
+
+@pytest.mark.parametrize("family", WHOLE)
+def test_descriptions_agree_with_the_published_ones(family):
+    folder = as_folder(
+        hollow(shapes(f"{family}.ldm")), "v" if family in {"sd2-v", "unclip-h", "unclip-l"} else "epsilon"
+    )
+    for part, published in manifest(f"{family}.diffusers")["configs"].items():
+        ours = folder.descriptions[part]
+        told = {name: value for name, value in published.items() if name in ours and name not in _FREE}
+        assert {name: ours[name] for name in told} == told
+
+
+_FREE = {
+    "projection_dim",  # of no meaning where nothing is projected
+    "transformer_layers_per_block",  # levels without transformers may say anything
+    "only_cross_attention",
+    "sample_size",  # only the size when nobody asks for one
+}
+
+
+def test_scheduler_and_index_tell_what_the_tensors_do_not():
+    weights = hollow(shapes("sd2-v.ldm") | {"ztsnr": ()})
+    told = as_folder(weights, "v").descriptions
+    assert told["scheduler"]["prediction_type"] == "v_prediction"
+    assert told["scheduler"]["rescale_betas_zero_snr"] is True
+    assert told[INDEX]["text_encoder"] == ["transformers", "CLIPTextModel"]
+    assert told["unet"]["sample_size"] == 96
+    assert (
+        as_folder(hollow(shapes("sd2-base.ldm"), {"modelspec.prediction_type": "epsilon"}), "epsilon").descriptions[
+            "unet"
+        ]["sample_size"]
+        == 64
+    )
+
+
+def test_what_has_no_place_is_kept_apart():
+    folder = as_folder(hollow(shapes("sd2-v.ldm")), "v")
+    kept = set(folder.unplaced)
+    assert "cond_stage_model.model.text_projection" in kept
+    assert "cond_stage_model.model.transformer.resblocks.23.ln_1.weight" in kept
+    assert not any(name.startswith(("model.diffusion_model.", "first_stage_model.encoder")) for name in kept)
+
+
+def test_a_part_that_is_missing_is_null_in_the_index():
+    folder = as_folder(hollow(without(shapes("sd15.ldm"), "first_stage_model.")), "epsilon")
+    assert folder.descriptions[INDEX]["vae"] == [None, None]
+    assert "vae" not in folder.parts
+
+
+@pytest.mark.parametrize(
+    ("tensors", "words"),
+    [
+        ({"weight": (3, 3)}, "no checkpoint of a known family"),
+        ({"emb_params": (2, 768)}, "no checkpoint of a known family"),
+        (without(shapes("sd15.ldm"), "model.diffusion_model.out.2."), "lacks 'conv_out.weight'"),
+    ],
+)
+def test_what_is_no_whole_model_is_refused(tensors, words):
+    with pytest.raises(MalformedFileError, match=words):
+        as_folder(hollow(tensors), "epsilon")
+
+
+def test_a_folder_without_a_unet_is_refused(tmp_path):
+    (tmp_path / "vae").mkdir()
+    (tmp_path / INDEX).write_text(json.dumps({"vae": ["diffusers", "AutoencoderKL"]}))
+    files.save(tmp_path / "vae" / "model.safetensors", {"encoder.conv_in.weight": np.zeros((1, 1, 1, 1), np.float32)})
+    with pytest.raises(MalformedFileError, match="no UNet of a known family"):
+        open_model(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["vae-kl-f8", "controlnet-sd15"])
+def test_a_network_in_diffusers_names_is_opened_in_the_original_s(name, tmp_path):
+    (tensors,) = manifest(f"{name}.diffusers")["components"].values()
+    small = narrow({key: tuple(value[1]) for key, value in tensors.items()}, 2)
+    path = files.save(tmp_path / "x.safetensors", {key: np.zeros(shape, np.float32) for key, shape in small.items()})
+    original = {each.removeprefix("control_model.") for each in shapes(f"{name}.ldm")}
+    assert set(open_model(path)) == original

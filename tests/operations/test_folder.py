@@ -1,0 +1,137 @@
+"""Diffusers folders written and read back: nothing is lost, and diffusers' own classes compute the same."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+from transformers import CLIPTokenizer
+
+from pochade import Pipeline, files, kinds, operations
+from pochade.errors import UsageError
+from pochade.events import Made, Saved, Step, Warned
+from pochade.generation.model import shipped_model
+from pochade.operations import Conversion, convert, converting
+from pochade.operations.doctor import diagnosing
+from pochade.prompts import Tokenizer
+
+from ..families.manifests import narrow, shapes
+
+EXACT = ("sd15", "sd2-v", "sd2-depth", "unclip-h", "x4-upscaler", "sdxl-base", "sdxl-refiner", "ip2p")
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory):
+    return convert(shipped_model(), tmp_path_factory.mktemp("shipped") / "model")
+
+
+def numbered(tensors):
+    """Arrays of these shapes with a number for every element, so that no two tensors are alike."""
+    arrays, count = {}, 0
+    for name, shape in tensors.items():
+        size = int(np.prod(shape))
+        arrays[name] = np.arange(count, count + size, dtype=np.float32).reshape(shape)
+        count += size
+    return arrays
+
+
+@pytest.mark.parametrize("family", EXACT)
+def test_there_and_back_nothing_is_lost(family, tmp_path):
+    source = files.save(tmp_path / "a.safetensors", numbered(narrow(shapes(f"{family}.ldm"))), {"note": "mine"})
+    convert(source, tmp_path / "folder", keep_junk=True)
+    back = files.open(convert(tmp_path / "folder", tmp_path / "b.safetensors", keep_junk=True))
+    before = files.open(source)
+    assert set(back) == set(before)
+    assert all(np.array_equal(back[name], before[name]) for name in before)
+    assert back.metadata["note"] == "mine"
+
+
+def test_a_folder_draws_the_same_picture(shipped):
+    ask = {"steps": 3, "seed": 8}
+    one, other = (Pipeline.load(path).txt2img("a red house", **ask).image for path in (shipped_model(), shipped))
+    assert np.array_equal(np.asarray(one), np.asarray(other))
+
+
+def test_diffusers_loads_the_folder_and_computes_the_same(shipped):
+    pipeline = StableDiffusionPipeline.from_pretrained(shipped, local_files_only=True, dtype=torch.float32)
+    networks = Pipeline.load(shipped_model(), dtype="fp32").model.networks
+    latents = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(1))
+    context = torch.randn(1, 77, 128, generator=torch.Generator().manual_seed(2))
+    times = torch.tensor([500])
+    with torch.no_grad():
+        theirs = pipeline.unet(latents, times, context).sample
+        torch.testing.assert_close(networks.unet(latents, times, context), theirs, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(
+            networks.vae.decode(latents), pipeline.vae.decode(latents).sample, atol=1e-4, rtol=1e-4
+        )
+    assert pipeline.unet.config.sample_size == 16
+
+
+def test_the_tokenizer_s_files_give_clip_s_ids(shipped):
+    theirs, ours = CLIPTokenizer.from_pretrained(shipped / "tokenizer"), Tokenizer()
+    for text in ("a photo of a cat", "Ünïcode, 12 naïve (words)!", "<|endoftext|> again"):
+        assert theirs(text, padding="max_length", truncation=True).input_ids == ours.padded(text)
+
+
+def test_it_is_recognised_as_what_it_is(shipped):
+    report = operations.inspect(shipped, hashes=True)
+    told = ("checkpoint", "diffusers", "sd1", "base", "epsilon")
+    assert tuple(report[each] for each in ("kind", "format", "family", "variant", "prediction")) == told
+    assert report["problems"] == []
+    assert report["bytes"] > report["parameters"] * 2
+    assert report["hashes"] == {}
+
+
+def test_its_scheduler_decides_the_prediction(shipped, tmp_path):
+    target = convert(shipped, tmp_path / "v")
+    path = target / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"prediction_type": "v_prediction"}))
+    assert operations.inspect(target)["prediction"] == "v"
+    assert operations.inspect(convert(target, tmp_path / "v.safetensors"))["prediction"] == "v"
+
+
+def test_steps_grow_to_the_whole_and_the_folder_comes_last(tmp_path):
+    events = list(converting(shipped_model(), tmp_path / "model", Conversion(dtype="bf16")))
+    steps = [event for event in events if isinstance(event, Step)]
+    assert [each.done for each in steps] == sorted(each.done for each in steps)
+    assert steps[-1].done == steps[-1].total
+    assert events[-1] == Saved(tmp_path / "model")
+    assert files.open(tmp_path / "model").info("unet/conv_in.weight").dtype == "BF16"
+
+
+def test_what_is_guessed_is_told(tmp_path):
+    source = files.save(tmp_path / "a.safetensors", numbered(narrow(shapes("sd2-base.ldm"))))
+    warned = [event for event in converting(source, tmp_path / "model", Conversion()) if isinstance(event, Warned)]
+    assert "predicts the noise or v" in warned[0].message
+
+
+def test_one_network_alone_is_a_folder_without_an_index(shipped, tmp_path):
+    vae = convert(shipped_model(), tmp_path / "vae", only=("vae",))
+    assert sorted(each.name for each in vae.iterdir()) == ["config.json", "diffusion_pytorch_model.safetensors"]
+    assert operations.inspect(vae)["kind"] == "vae"
+    assert "decoder.up.0.block.0.conv1.weight" in kinds.open_model(vae)
+
+
+def test_a_folder_merges_with_a_file(shipped, tmp_path):
+    merged = operations.merge(
+        operations.Merge(factors=(0.5, 0.5), dtype="fp32"), tmp_path / "m.safetensors", [shipped, _negated(tmp_path)]
+    )
+    assert max(float(np.abs(array).max()) for name, array in files.open(merged).items() if "weight" in name) < 1e-6
+
+
+def _negated(folder):
+    weights = files.open(shipped_model())
+    return files.save(folder / "negated.safetensors", {name: -weights[name] for name in weights})
+
+
+def test_a_folder_that_is_there_is_left_alone(shipped):
+    before = sorted(shipped.rglob("*"))
+    with pytest.raises(UsageError, match="exists already"):
+        convert(shipped_model(), shipped)
+    assert sorted(shipped.rglob("*")) == before
+
+
+def test_doctor_sees_a_folder_as_one_model(shipped):
+    found = [event.result for event in diagnosing(shipped.parent) if isinstance(event, Made)]
+    assert [each.path for each in found] == [shipped]
