@@ -133,6 +133,7 @@ def test_slerp_turns_evenly():
         ("folder/my-model-v1.5.ckpt - 'odd (name).ckpt'", {"folder/my-model-v1.5.ckpt": 1, "odd (name).ckpt": -1}),
         ("a + a", {"a": 2}),
         ("2e-1*3d-model", {"3d-model": 0.2}),
+        ("0.7*/home/me/a.safetensors + (/b - /c) / 2", {"/home/me/a.safetensors": 0.7, "/b": 0.5, "/c": -0.5}),
     ],
 )
 def test_expressions(text, factors):

@@ -14,6 +14,7 @@ _TOKEN = re.compile(
     r"""\s*(?:(?P<number>\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+)(?![^\s()*+/-])"""
     r"""|"(?P<double>[^"]+)"|'(?P<single>[^']+)'|(?P<sign>[-+*/()])|(?P<name>[^\s()*+"'-][^\s()*+"']*))"""
 )
+_PATH = re.compile(r"""\s*(?P<name>/[^\s()*+"']+)""")  # where no number or model stands before it, / divides nothing
 _DEEPEST = 50
 
 
@@ -51,7 +52,8 @@ def _tokens(text: str) -> list[tuple[str, str]]:
     tokens: list[tuple[str, str]] = []
     position, text = 0, text.rstrip()
     while position < len(text):
-        found = _TOKEN.match(text, position)
+        is_operand_next = not tokens or (tokens[-1][0] == "sign" and tokens[-1][1] != ")")
+        found = (_PATH.match(text, position) if is_operand_next else None) or _TOKEN.match(text, position)
         if found is None:
             raise UsageError(f"{text!r}: {text[position:]!r} cannot be read; put names with odd signs in quotes.")
         kind = str(found.lastgroup)
