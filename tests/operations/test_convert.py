@@ -1,5 +1,6 @@
 """Converting: the same numbers in another container, exact rounding, and only the parts that were asked for."""
 
+import hashlib
 import json
 
 import ml_dtypes
@@ -122,6 +123,7 @@ def test_the_result_tells_where_it_comes_from(source, tmp_path):
     assert metadata["author"] == "someone"
     assert told["options"] == {"only": ["unet"]}
     assert told["parents"]["model"]["name"] == "a.safetensors"
+    assert told["parents"]["model"]["sha256"] == hashlib.sha256(once.read_bytes()).hexdigest()
     assert told["parents"]["model"]["lineage"]["options"] == {"dtype": "fp16", "ema": "drop"}
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -22,6 +22,18 @@ from pochade.files.weights import Array, Weights
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _ALIGNMENT = 8
 _MEGABYTE = 1_000_000
+
+
+class Pending(str):
+    """A metadata text that is known in full only when the tensors are written: until then another of its length."""
+
+    finish: Callable[[], str]
+
+    def __new__(cls, text: str, finish: Callable[[], str]) -> "Pending":
+        """Stand in for what `finish` returns, which is as long as `text`."""
+        new = super().__new__(cls, text)
+        new.finish = finish
+        return new
 
 
 def save(path: Path | str, tensors: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> Path:
@@ -49,7 +61,18 @@ def saving(path: Path | str, weights: Weights, metadata: Mapping[str, str]) -> I
             yield megabytes(file.tell(), total)
         if file.tell() != total:
             raise FileError(path, f"wrote {file.tell()} bytes instead of {total}")
+        _finish(file, weights, names, metadata)
     yield Saved(Path(path))
+
+
+def _finish(file: BinaryIO, weights: Weights, names: list[str], metadata: Mapping[str, str]) -> None:
+    """Write the header anew where texts of it were pending."""
+    finished = {name: text.finish() if isinstance(text, Pending) else text for name, text in metadata.items()}
+    if any(isinstance(text, Pending) for text in metadata.values()):
+        header = _header(weights, names, finished)
+        assert len(header) == len(_header(weights, names, metadata))
+        file.seek(0)
+        file.write(header)
 
 
 def _header(weights: Weights, names: list[str], metadata: Mapping[str, str]) -> bytes:

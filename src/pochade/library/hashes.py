@@ -14,13 +14,13 @@ _SHORT = 10
 
 
 def short_hash(path: Path) -> str:
-    """First 10 hex digits of the SHA-256, as web UIs show it; computed anew when size or time of the file changed.
+    """First 10 hex digits of the SHA-256, as web UIs show it. A folder has none: the text is empty."""
+    return "" if path.is_dir() else sha256_of(path)[:_SHORT]
 
-    A folder has none: the text is empty.
-    """
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file in hex; computed anew when its size or time changed."""
     path = path.resolve()
-    if path.is_dir():
-        return ""
     state = path.stat()
     mark = [state.st_size, state.st_mtime_ns]
     known = _remembered()
@@ -28,7 +28,7 @@ def short_hash(path: Path) -> str:
     if entry is None or entry[1:] != mark:
         entry = [hashes(path)["sha256"], *mark]
         _remember({**known, str(path): entry})
-    return str(entry[0])[:_SHORT]
+    return str(entry[0])
 
 
 def _cache() -> Path:
