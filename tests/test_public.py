@@ -19,6 +19,7 @@ NAMES = [
     "inspect",
     "merge",
     "open",
+    "resize",
     "save",
     "scan",
     "train",

@@ -15,6 +15,7 @@ _HOMES = {
     "scan": "pochade.files",
     "convert": "pochade.operations",
     "merge": "pochade.operations",
+    "resize": "pochade.operations",
     "Pipeline": "pochade.generation",
     "Request": "pochade.generation",
     "Picture": "pochade.generation",

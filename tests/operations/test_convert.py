@@ -132,3 +132,17 @@ def test_a_file_is_never_converted_onto_itself(source):
         operations.convert(source, source)
     with pytest.raises(UsageError, match="tells no format"):
         operations.convert(source, source.with_suffix(".xyz"))
+
+
+def test_a_lora_gets_other_names_and_back(tmp_path):
+    lora = {name: np.ones(shape, np.float32) for name, shape in narrow(shapes("lora-kohya-sd15-r8"), 4).items()}
+    path = files.save(tmp_path / "lora.safetensors", lora)
+    there = operations.convert(path, tmp_path / "peft.safetensors", naming="peft")
+    assert all(name.endswith((".lora_A.weight", ".lora_B.weight")) for name in files.open(there))
+    back = operations.convert(there, tmp_path / "back.safetensors", naming="kohya")
+    assert set(files.open(back)) == set(lora)
+
+
+def test_only_a_lora_has_a_naming(source, tmp_path):
+    with pytest.raises(UsageError, match="no LoRA of a known family"):
+        operations.convert(source, tmp_path / "b.safetensors", naming="peft")

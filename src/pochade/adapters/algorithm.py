@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any, TypeAlias
 
 Parts: TypeAlias = Mapping[str, Any]
 """The tensors of one module by the names behind its own, e.g. `lora_up.weight`."""
+
+Shape: TypeAlias = tuple[int, ...]
 
 BIAS = ("diff_b", "b_norm")
 """Tensors that are added to the module's bias instead."""
@@ -16,11 +19,14 @@ class Algorithm:
     """A module is of the algorithm when one of its `marks` is there.
 
     `delta(weight, parts, strength)` returns what is added to the weight, in its shape or one that reshapes to it.
+    Where the weight's numbers play no part in it, `shape(parts, kernel)` returns the weight's shape; `kernel` counts
+    where the parts are flat.
     """
 
     name: str
     marks: tuple[str, ...]
     delta: Callable[[Any, Parts, float], Any]
+    shape: Callable[[Parts, Shape], Shape] | None = None
 
     def recognises(self, parts: Iterable[str]) -> bool:
         """Tell whether a module's tensors are of the algorithm."""
@@ -31,6 +37,11 @@ def scale_of(parts: Parts, rank: int) -> float:
     """Return alpha / rank; 1 where no alpha is given."""
     alpha = float(parts["alpha"]) if "alpha" in parts else 0.0
     return alpha / rank if alpha else 1.0
+
+
+def unfolded(rows: int, columns: int, kernel: Shape) -> Shape:
+    """Return the shape of a weight whose columns are its inputs times its kernel."""
+    return (rows, columns // prod(kernel), *kernel)
 
 
 def product(left: Any, right: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pochade.adapters.algorithm import Algorithm, Parts, product, scale_of, tucker
+from pochade.adapters.algorithm import Algorithm, Parts, Shape, product, scale_of, tucker, unfolded
 
 
 def hadamard(parts: Parts) -> Any:
@@ -21,4 +21,11 @@ def _delta(weight: Any, parts: Parts, strength: float) -> Any:
     return hadamard(parts).reshape(weight.shape) * strength
 
 
-LOHA = Algorithm("loha", ("hada_w1_a",), _delta)
+def _shape(parts: Parts, kernel: Shape) -> Shape:
+    left, right = parts["hada_w1_a"].shape, parts["hada_w1_b"].shape
+    if "hada_t1" in parts:
+        return (left[1], right[1], *parts["hada_t1"].shape[2:])
+    return unfolded(left[0], right[1], kernel)
+
+
+LOHA = Algorithm("loha", ("hada_w1_a",), _delta, _shape)

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from pochade.adapters.algorithm import Algorithm, Parts, kronecker, product, scale_of, tucker
+from pochade.adapters.algorithm import Algorithm, Parts, Shape, kronecker, product, scale_of, tucker, unfolded
 
 
 def kronecker_product(weight: Any, parts: Parts) -> Any:
@@ -29,4 +29,18 @@ def _delta(weight: Any, parts: Parts, strength: float) -> Any:
     return kronecker_product(weight, parts) * strength
 
 
-LOKR = Algorithm("lokr", ("lokr_w1", "lokr_w1_a", "lokr_w2", "lokr_w2_a"), _delta)
+def _shape(parts: Parts, kernel: Shape) -> Shape:
+    small, large = _half_shape(parts, "lokr_w1", ()), _half_shape(parts, "lokr_w2", kernel)
+    return (small[0] * large[0], small[1] * large[1], *large[2:])
+
+
+def _half_shape(parts: Parts, name: str, kernel: Shape) -> Shape:
+    if name in parts:
+        return tuple(parts[name].shape)
+    left, right = parts[f"{name}_a"].shape, parts[f"{name}_b"].shape
+    if name == "lokr_w2" and "lokr_t2" in parts:
+        return (left[1], right[1], *parts["lokr_t2"].shape[2:])
+    return unfolded(left[0], right[1], kernel)
+
+
+LOKR = Algorithm("lokr", ("lokr_w1", "lokr_w1_a", "lokr_w2", "lokr_w2_a"), _delta, _shape)

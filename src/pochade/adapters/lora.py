@@ -2,16 +2,25 @@
 
 from typing import Any
 
-from pochade.adapters.algorithm import Algorithm, Parts, product, scale_of, tucker
+from pochade.adapters.algorithm import Algorithm, Parts, mixed, product, scale_of
+
+
+def inner(parts: Parts) -> Any:
+    """Return down [rank, in, ...]; a Tucker core [rank, in rank, ...] is multiplied into it."""
+    down = parts["lora_down.weight"]
+    if "lora_mid.weight" not in parts:
+        return down
+    return mixed(parts["lora_mid.weight"], down.reshape(down.shape[0], -1))
+
+
+def scale(parts: Parts) -> float:
+    """Return by how much up x down counts."""
+    return scale_of(parts, parts["lora_down.weight"].shape[0])
 
 
 def low_rank(parts: Parts) -> Any:
     """Return up x down, scaled."""
-    up, down = parts["lora_up.weight"], parts["lora_down.weight"]
-    scale = scale_of(parts, down.shape[0])
-    if "lora_mid.weight" in parts:
-        return tucker(parts["lora_mid.weight"], up, down) * scale
-    return product(up, down) * scale
+    return product(parts["lora_up.weight"], inner(parts)) * scale(parts)
 
 
 def _delta(_weight: Any, parts: Parts, strength: float) -> Any:

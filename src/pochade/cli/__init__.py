@@ -27,6 +27,7 @@ COMMANDS = (
     "merge",
     "extract",
     "bake",
+    "resize",
     "train",
     "evaluate",
 )

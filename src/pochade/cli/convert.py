@@ -36,6 +36,14 @@ class Averages(StrEnum):
     use = "use"
 
 
+class Naming(StrEnum):
+    """Names of a LoRA's tensors."""
+
+    kohya = "kohya"
+    diffusers = "diffusers"
+    peft = "peft"
+
+
 @app.command(epilog="Example: pochade convert model.ckpt model.safetensors --dtype fp16 --ema drop")
 def convert(
     source: Annotated[Path, typer.Argument(help="The file or diffusers folder to convert.", metavar="SRC")],
@@ -53,6 +61,7 @@ def convert(
     keep_junk: Annotated[bool, typer.Option("--keep-junk", help="Keep what no picture needs.")] = False,
     vae: Annotated[Path | None, typer.Option("--vae", metavar="FILE", help="Put this file's VAE in.")] = None,
     repair: Annotated[bool, typer.Option("--repair", help="Mend position numbers and names.")] = False,
+    naming: Annotated[Naming | None, typer.Option("--naming", help="Names of a LoRA's tensors.")] = None,
     as_json: Json = False,
 ) -> None:
     """Convert a model file: container, precision, moving averages, parts, repairs. SRC stays as it is."""
@@ -68,6 +77,7 @@ def convert(
         keep_junk=keep_junk,
         vae=vae,
         repair=repair,
+        naming=naming.value if naming else None,
     )
     (saved,) = watch(converting(source, target, conversion))
     typer.echo(json.dumps({"path": str(saved)}) if as_json else saved)

@@ -1,13 +1,22 @@
 """LoRA and its relatives: recognised by what their modules' tensors are called."""
 
+import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from math import prod
 from typing import TypeAlias
 
 from pochade.families import FAMILIES, SDXL, Family
+from pochade.files import Array
 
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
+
+SETTINGS = "lora_adapter_metadata"
+"""Where diffusers keeps PEFT's settings, alphas among them, in a file's metadata."""
+_OF_THE_NUMBERS = (SETTINGS, "sshs_model_hash", "sshs_legacy_hash", "modelspec.hash_sha256")
+_ARGUMENTS = "ss_network_args"
+_DIFFERENT = "Dynamic"  # kohya's word for sizes that are not the same everywhere
 
 _SUFFIXES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("dora", (".dora_scale", ".lora_magnitude_vector")),
@@ -19,12 +28,14 @@ _SUFFIXES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "lora",
         (".lora_down.weight", ".lora_up.weight", ".lora_A.weight", ".lora_B.weight", ".lora.down.weight",
-         "_lora.down.weight"),
+         "_lora.down.weight", ".lora_linear_layer.down.weight"),
     ),
     ("full", (".diff", ".diff_b")),
     ("norm", (".w_norm", ".b_norm")),
 )  # fmt: skip
-_DOWN = (".lora_down.weight", ".lora_A.weight", ".lora.down.weight", "_lora.down.weight")
+_DOWN = (
+    ".lora_down.weight", ".lora_A.weight", ".lora.down.weight", "_lora.down.weight", ".lora_linear_layer.down.weight",
+)  # fmt: skip
 _RANKS = (*_DOWN, ".hada_w1_b", ".a2.weight", ".lokr_w1_b", ".lokr_w2_b")
 _BOFT_DIMENSIONS = 4
 _BLOCK = re.compile(r"transformer_blocks[._](\d+)[._]")
@@ -69,3 +80,45 @@ def _fits(family: Family, shapes: Shapes) -> bool:
         return widths == {family.context_width}
     layers = {int(layer) + 1 for name in shapes for layer in _LAYER.findall(name)}
     return max(layers, default=0) == family.encoders[0].layers
+
+
+def lasting(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Return the metadata that still holds when the numbers of a LoRA change."""
+    return {name: value for name, value in metadata.items() if name not in _OF_THE_NUMBERS}
+
+
+def told_sizes(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> dict[str, str]:
+    """Return what trainers write about ranks and alphas, for a LoRA's tensors in kohya's naming.
+
+    `metadata` is what they wrote about it before.
+    """
+    sizes: dict[bool, set[tuple[str, str]]] = {False: set(), True: set()}
+    for name, array in tensors.items():
+        if name.endswith(_DOWN[0]):
+            alpha = float(tensors[f"{name.removesuffix(_DOWN[0])}.alpha"])
+            sizes[prod(array.shape[2:]) > 1].add((str(array.shape[0]), str(alpha)))
+    plain, wide = sizes[False] or sizes[True], sizes[True]
+    if not plain:
+        return {}
+    told = {"ss_network_dim": _only(rank for rank, _ in plain), "ss_network_alpha": _only(alpha for _, alpha in plain)}
+    arguments = _arguments(metadata)
+    if "algo" in arguments:
+        arguments["algo"] = "lora"
+    if wide:
+        arguments["conv_dim"] = _only(rank for rank, _ in wide)
+        arguments["conv_alpha"] = _only(alpha for _, alpha in wide)
+    return told | ({_ARGUMENTS: json.dumps(arguments)} if arguments else {})
+
+
+def _only(values: Iterable[str]) -> str:
+    different = set(values)
+    return different.pop() if len(different) == 1 else _DIFFERENT
+
+
+def _arguments(metadata: Mapping[str, str]) -> dict[str, object]:
+    """Return the arguments that a trainer noted; some note None, or no JSON."""
+    try:
+        found = json.loads(metadata.get(_ARGUMENTS, "{}"))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -4,5 +4,17 @@ from pochade.operations.convert import Conversion, convert, converting
 from pochade.operations.inspect import inspect
 from pochade.operations.merge import Merge, merging
 from pochade.operations.recipes import merge
+from pochade.operations.resize import Size, resize, resizing
 
-__all__ = ["Conversion", "Merge", "convert", "converting", "inspect", "merge", "merging"]
+__all__ = [
+    "Conversion",
+    "Merge",
+    "Size",
+    "convert",
+    "converting",
+    "inspect",
+    "merge",
+    "merging",
+    "resize",
+    "resizing",
+]

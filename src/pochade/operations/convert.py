@@ -14,8 +14,9 @@ from pochade.families import Family
 from pochade.files import LazyArray, Weights
 from pochade.files.saving import saving
 from pochade.files.torch_zip_writing import saving_torch
-from pochade.kinds import checkpoint
+from pochade.kinds import checkpoint, lora
 from pochade.kinds.components import components
+from pochade.kinds.lora_naming import Naming, in_naming
 from pochade.kinds.vae import vae_of
 from pochade.operations.casting import cast
 from pochade.operations.folder import saving_folder
@@ -35,7 +36,7 @@ FORMATS: dict[str, Format] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Conversion:
-    """What to change. `only` and `drop` name parts as `pochade inspect` lists them."""
+    """What to change. `only` and `drop` name parts as `pochade inspect` lists them; `naming` is for LoRAs."""
 
     format: Format | None = None
     dtype: Literal["fp32", "fp16", "bf16"] | None = None
@@ -45,6 +46,7 @@ class Conversion:
     keep_junk: bool = False
     vae: Path | None = None
     repair: bool = False
+    naming: Naming | None = None
 
 
 def convert(source: Path | str, target: Path | str, **changes: object) -> Path:
@@ -72,7 +74,7 @@ def converting(source: Path, target: Path, conversion: Conversion) -> Iterator[E
         extra = {name: value for name, value in weights.extra.items() if isinstance(value, int | str)}
         yield from saving_torch(target, changed, extra)
         return
-    metadata = {"format": "pt"} | weights.metadata | lineage("convert", {"model": weights}, _told(conversion))
+    metadata = {"format": "pt"} | changed.metadata | lineage("convert", {"model": weights}, _told(conversion))
     yield from (saving_folder if kind == "diffusers" else saving)(target, changed, metadata)
 
 
@@ -84,6 +86,8 @@ def _told(conversion: Conversion) -> dict[str, object]:
 
 def converted(weights: Weights, conversion: Conversion) -> Weights:
     """Return the weights with all changes, none of them carried out yet."""
+    if conversion.naming:
+        weights = _named(weights, conversion.naming)
     family = families.recognise(weights.shapes())
     tensors = {name: weights.lazy(name) for name in weights}
     tensors = _averaged(tensors, family, conversion.ema)
@@ -101,6 +105,14 @@ def converted(weights: Weights, conversion: Conversion) -> Weights:
     if not tensors:
         raise UsageError(f"{weights.path}: nothing would be left of it; see `pochade inspect` for its parts.")
     return Weights(tensors, weights.metadata, weights.path, weights.format, weights.extra)
+
+
+def _named(weights: Weights, naming: Naming) -> Weights:
+    """Return a LoRA in another naming. Raises UsageError for other files, and where no family tells the names."""
+    family = lora.family_of(weights.shapes()) if kinds.recognise(weights.shapes()) == "lora" else None
+    if family is None:
+        raise UsageError(f"{weights.path} is no LoRA of a known family, so that --naming means nothing for it.")
+    return in_naming(weights, naming, family)
 
 
 def _averaged(tensors: Mapping[str, LazyArray], family: Family | None, ema: Ema) -> dict[str, LazyArray]:

@@ -1,7 +1,8 @@
 """The best matrix of low rank, found without the whole decomposition.
 
-Halko, Martinsson and Tropp 2011, "Finding structure with randomness" (arXiv:0909.4061): a random sample of the columns'
-span, sharpened by power iterations, then an exact decomposition inside that span.
+Of any matrix, after Halko, Martinsson and Tropp 2011, "Finding structure with randomness" (arXiv:0909.4061): a random
+sample of the columns' span, sharpened by power iterations, then an exact decomposition inside that span. Of a product
+of two thin matrices, exactly: what is left between orthonormal bases of both is no larger than the product's rank.
 """
 
 from dataclasses import dataclass
@@ -21,24 +22,55 @@ class LowRank:
     error: float
 
 
+@dataclass(frozen=True)
+class Spectrum:
+    """A matrix taken apart: left [rows, n], its singular values [n], largest first, and right [n, columns].
+
+    `whole` is its squared length; where the smallest values were left out, it counts them nevertheless.
+    """
+
+    left: Any
+    values: Any
+    right: Any
+    whole: float
+
+    def low_rank(self, rank: int) -> LowRank:
+        """Return the nearest matrix of this rank. Singular values go in equal shares to both sides."""
+        kept = self.values[:rank]
+        missing = max(0.0, self.whole - float(kept.square().sum()))
+        error = (missing / self.whole) ** 0.5 if self.whole else 0.0
+        shares = kept.sqrt()
+        return LowRank(self.left[:, :rank] * shares, shares[:, None] * self.right[:rank], error)
+
+
 def low_rank(matrix: Any, rank: int, seed: int = 0) -> LowRank:
     """Return the nearest matrix of this rank, to within the method's error: for a spectrum that falls it is that of the
-    exact decomposition to a few per mille. Singular values go in equal shares to both sides.
+    exact decomposition to a few per mille.
     """
+    return spectrum(matrix, rank, seed).low_rank(rank)
+
+
+def spectrum(matrix: Any, count: int, seed: int = 0) -> Spectrum:
+    """Return at least the first `count` singular values of a matrix with their vectors, or all if it has fewer."""
     import torch
 
-    rank = min(rank, *matrix.shape)
-    if min(matrix.shape) <= _WORTH_SAMPLING * rank:
-        left, values, right = torch.linalg.svd(matrix, full_matrices=False)
-    else:
-        span = _span(matrix, min(rank + _OVERSAMPLING, *matrix.shape), seed)
-        inner, values, right = torch.linalg.svd(span.T @ matrix, full_matrices=False)
-        left = span @ inner
     whole = float(matrix.square().sum())
-    missing = max(0.0, whole - float(values[:rank].square().sum()))
-    shares = values[:rank].sqrt()
-    error = (missing / whole) ** 0.5 if whole else 0.0
-    return LowRank(left[:, :rank] * shares, shares[:, None] * right[:rank], error)
+    if min(matrix.shape) <= _WORTH_SAMPLING * count:
+        left, values, right = torch.linalg.svd(matrix, full_matrices=False)
+        return Spectrum(left, values, right, whole)
+    span = _span(matrix, min(count + _OVERSAMPLING, *matrix.shape), seed)
+    inner, values, right = torch.linalg.svd(span.T @ matrix, full_matrices=False)
+    return Spectrum(span @ inner, values, right, whole)
+
+
+def spectrum_of_product(left: Any, right: Any) -> Spectrum:
+    """Return all singular values of left [rows, n] @ right [n, columns], exactly, without the product."""
+    import torch
+
+    rows, upper = torch.linalg.qr(left)
+    columns, lower = torch.linalg.qr(right.T)
+    inner, values, outer = torch.linalg.svd(upper @ lower.T, full_matrices=False)
+    return Spectrum(rows @ inner, values, outer @ columns.T, float(values.square().sum()))
 
 
 def _span(matrix: Any, count: int, seed: int) -> Any:

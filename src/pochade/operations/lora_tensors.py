@@ -1,0 +1,68 @@
+"""The tensors of a LoRA's module: read as two matrices in full precision, and written from such."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from math import prod
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from pochade.adapters.lora import inner
+from pochade.errors import MalformedFileError
+from pochade.files import Array, LazyArray, Weights
+from pochade.kinds.adapter import ALPHA, DOWN, UP
+from pochade.operations.casting import FLOATS, as_array, as_tensor, torch_dtype
+
+Parts: TypeAlias = Mapping[str, LazyArray]
+Shape: TypeAlias = tuple[int, ...]
+
+
+def loaded(parts: Parts) -> dict[str, Any]:
+    """Return a module's tensors as torch's, in full precision. Raises ValueError for NaN and infinity."""
+    tensors = {name: as_tensor(each.load(), each.info.dtype).float() for name, each in parts.items()}
+    if not all(each.isfinite().all() for each in tensors.values()):
+        raise ValueError("some numbers are not finite")
+    return tensors
+
+
+@contextmanager
+def explained(weights: Weights, module: str) -> Iterator[None]:
+    """Turn what goes wrong with tensors that do not fit each other into a MalformedFileError."""
+    try:
+        yield
+    except (KeyError, IndexError, RuntimeError, ValueError) as error:
+        where = weights.path or "the weights"
+        raise MalformedFileError(where, f"the tensors of '{module}' cannot be used: {error}") from error
+
+
+def matrices(tensors: Mapping[str, Any]) -> tuple[Any, Any, Shape]:
+    """Return up as [out, rank], down as [rank, in times kernel], and the shape of the weight that they change.
+
+    A Tucker core goes into down.
+    """
+    up, down = tensors[UP], inner(tensors)
+    left, right = up.reshape(up.shape[0], -1), down.reshape(down.shape[0], -1)
+    return left, right, (left.shape[0], *down.shape[1:])
+
+
+def is_wide(shape: Shape) -> bool:
+    """Tell whether a weight is a convolution with a kernel, which has a rank of its own."""
+    return prod(shape[2:]) > 1
+
+
+def format_of(parts: Parts) -> str:
+    """Return the number format of a module's tensors; full precision where they differ."""
+    formats = {each.info.dtype for name, each in parts.items() if name != ALPHA}
+    return formats.pop() if len(formats) == 1 and formats <= FLOATS else "F32"
+
+
+def written(left: Any, right: Any, shape: Shape, alpha: float, dtype: str) -> dict[str, Array]:
+    """Return a module's tensors for left [out, rank] and right [rank, in times kernel], by the names behind its own.
+
+    `shape` is that of the weight; alpha is kept in full precision.
+    """
+    rank = right.shape[0]
+    parts = {DOWN: right.reshape(rank, *shape[1:]), UP: left.reshape(shape[0], rank, *[1] * (len(shape) - 2))}
+    target = torch_dtype(dtype)
+    arrays = {name: as_array(each.to(target).contiguous(), dtype) for name, each in parts.items()}
+    return arrays | {ALPHA: np.array(alpha, np.float32)}
