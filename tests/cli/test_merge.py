@@ -38,6 +38,25 @@ def test_a_merge_is_repeated(run, two):
     assert value("y.safetensors") == 0.75
 
 
+def test_a_method_of_many_models_with_its_settings(run, two):
+    for number, name in enumerate("cd", 2):
+        files.save(two / f"{name}.safetensors", {NAME: np.array([number, 0.1, -number, 0], np.float32)})
+    options = ("--method", "ties", "--models", "a", "c", "d", "--density", "0.3", "-o", "x.safetensors")
+    assert run("merge", *options).exit_code == 0
+    np.testing.assert_allclose(files.open("x.safetensors")[NAME], [2.5, 0, -2.5, 0])
+    assert run("merge", "--recipe-of", "x.safetensors", "--density", "1", "-o", "y.safetensors").exit_code == 0
+    np.testing.assert_allclose(files.open("y.safetensors")[NAME], [2.5, 0.1, -2.5, 0])
+
+
+def test_settings_that_a_merge_does_not_take_are_told(run, two):
+    done = run("merge", "--method", "slerp", "a", "b", "--seed", "1", "-o", "x.safetensors")
+    assert (done.exit_code, done.stderr.strip()) == (2, "Error: slerp takes no seed; it takes alpha.")
+    done = run("merge", "a + b", "--alpha", "0.5", "-o", "x.safetensors")
+    assert done.exit_code == 2
+    assert "A sum of models takes no alpha" in done.stderr
+    assert not (two / "x.safetensors").exists()
+
+
 def test_wrong_usage_is_2(run, two):
     assert run("merge", "-o", "x.safetensors").exit_code == 2
     assert run("merge", "a + 1", "-o", "x.safetensors").exit_code == 2

@@ -3,7 +3,7 @@
 import json
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,7 +24,14 @@ def merge(
         list[str] | None,
         typer.Option("--models", envvar="POCHADE_MODELS", metavar="FILE… | DIR", help="Models, or where they are."),
     ] = None,
-    alpha: Annotated[float, typer.Option("--alpha", help="The weight of a method.")] = 0.5,
+    alpha: Annotated[float | None, typer.Option("--alpha", help="The weight of a method.")] = None,
+    density: Annotated[
+        float | None, typer.Option("--density", help="ties, dare, della: the share of differences that stays.")
+    ] = None,
+    epsilon: Annotated[
+        float | None, typer.Option("--epsilon", help="della: how far chances to stay lie apart around --density.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="dare, della: another seed, other differences.")] = None,
     block_weights: Annotated[
         str, typer.Option("--block-weights", metavar="W,W,… | IN=W,OUT05=W", help="Weights per block (MBW).")
     ] = "",
@@ -52,14 +59,21 @@ def merge(
     if recipe_of:
         paths, merge = recipes.recipe_in(recipe_of, find)
     elif method:
-        paths, merge = [find(name) for name in named], Merge(method=method, alpha=alpha)
-        merge = replace(merge, block_weights=block_weights, parts=dict(map(_weight, part or ())))
+        paths, merge = [find(name) for name in named], Merge(method=method)
     elif len(named) == 1:
         paths, merge = recipes.recipe_of(named[0], find)
     else:
         raise UsageError("Give one expression or recipe file in quotes, or --method NAME with its models.")
-    if dtype:
-        merge = replace(merge, dtype=dtype.value)
+    given: dict[str, Any] = {
+        "alpha": alpha,
+        "density": density,
+        "epsilon": epsilon,
+        "seed": seed,
+        "block_weights": block_weights or None,
+        "parts": dict(map(_weight, part or ())) or None,
+        "dtype": dtype.value if dtype else None,
+    }
+    merge = replace(merge, **{name: value for name, value in given.items() if value is not None})
     (saved,) = watch(merging(paths, merge, target))
     typer.echo(json.dumps({"path": str(saved)}) if as_json else saved)
 

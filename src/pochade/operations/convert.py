@@ -143,12 +143,12 @@ def _chosen(tensors: Mapping[str, LazyArray], conversion: Conversion) -> dict[st
     for asked in (*conversion.only, *conversion.drop):
         if asked not in found:
             raise UsageError(f"There is no part named '{asked}' in the file; it has {', '.join(found) or 'none'}.")
-    wanted = set(conversion.only or found) - set(conversion.drop)
-    if wanted == set(found):
+    if not (conversion.only or conversion.drop):
         return dict(tensors)
+    wanted = set(conversion.only or found) - set(conversion.drop)
     names = {name for part in wanted for name in found[part]}
     known = {name for part in found for name in found[part]}
-    loose = set() if conversion.only else tensors.keys() - known
+    loose = checkpoint.MARKERS if conversion.only else tensors.keys() - known
     return {name: each for name, each in tensors.items() if name in names | loose}
 
 

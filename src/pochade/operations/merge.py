@@ -1,12 +1,12 @@
 """Merge checkpoints: a sum of any models, or a method with its weight per block and part; tensor by tensor."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pochade import families, files, kinds
+from pochade import families, kinds
 from pochade.errors import UnknownNameError, UsageError
 from pochade.events import Event
 from pochade.files import LazyArray, TensorInfo, Weights
@@ -18,25 +18,48 @@ from pochade.operations.blocks import block_weights, blocks_of
 from pochade.operations.casting import FLOATS, as_array, as_tensor, cast, gathered, torch_dtype
 from pochade.operations.convert import DTYPES
 from pochade.operations.lineage import lineage, refuse_inputs
-from pochade.operations.methods import METHODS, Method
+from pochade.operations.methods import METHODS, Method, Stack, at_a_time
+
+_SETTINGS = ("density", "epsilon", "seed")
+_Combine = Callable[[Sequence[LazyArray]], Iterator[Array]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Merge:
     """What to do with models in order: a factor for each, or a method with `alpha`.
 
-    `block_weights` (a text as block_weights() reads it) and `parts` (unet, vae, text-encoder) replace alpha there.
+    `block_weights` (a text as block_weights() reads it) and `parts` (unet, vae, text-encoder) replace alpha there. What
+    is None is the method's own; `density`, `epsilon` and `seed` are for methods that take them.
     """
 
     factors: tuple[float, ...] = ()
     method: str = ""
-    alpha: float = 0.5
+    alpha: float | None = None
+    density: float | None = None
+    epsilon: float | None = None
+    seed: int | None = None
     block_weights: str = ""
     parts: Mapping[str, float] = field(default_factory=dict)
     dtype: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.density is not None and not 0 < self.density <= 1:
+            raise UsageError(f"density is {self.density}; it must be above 0 and at most 1.")
+        if self.density is not None and self.epsilon is not None:
+            least, most = self.density - self.epsilon / 2, self.density + self.epsilon / 2
+            if not 0 < least <= most <= 1:
+                raise UsageError(
+                    f"density {self.density} with epsilon {self.epsilon} gives chances from {least:g} to {most:g}; "
+                    "they must rise, above 0 and up to 1 at most."
+                )
+        if self.seed is not None and self.seed < 0:
+            raise UsageError(f"seed is {self.seed}; it must be 0 or more.")
 
-_PLAIN = Merge()
+    @property
+    def given(self) -> dict[str, Any]:
+        """All that is not as in a Merge that says nothing."""
+        plain = Merge()
+        return {name: value for name, value in asdict(self).items() if value != getattr(plain, name)}
 
 
 def merging(paths: Sequence[Path], merge: Merge, target: Path) -> Iterator[Event]:
@@ -44,29 +67,57 @@ def merging(paths: Sequence[Path], merge: Merge, target: Path) -> Iterator[Event
 
     Raises UsageError when the models do not fit together or the result would be one of them.
     """
+    merge = completed(merge, len(paths))
     if len({path.resolve() for path in paths}) == 1 or _leaves_all(merge):
         raise UsageError(f"This merge would only give {paths[0].name} itself; nothing was written.")
     refuse_inputs(target, *paths)
-    models = [files.open(path) for path in paths]
+    models = [kinds.open_model(path) for path in paths]
     changed = merged(models, merge)
-    options = {name: value for name, value in asdict(merge).items() if value != getattr(_PLAIN, name)}
     named = {f"model-{number}": weights for number, weights in enumerate(models, 1)}
-    metadata = {"format": "pt"} | models[0].metadata | lineage("merge", named, options)
+    metadata = {"format": "pt"} | models[0].metadata | lineage("merge", named, merge.given)
     yield from saving(target, changed, metadata)
+
+
+def completed(merge: Merge, count: int) -> Merge:
+    """Return the merge of `count` models with its method's own values where it gives none.
+
+    Raises UsageError where it gives a value that its method does not take, or where the method takes other counts.
+    """
+    if merge.factors:
+        beside = merge.given.keys() - {"factors", "dtype"}
+        if beside:
+            raise UsageError(f"A sum of models takes no {min(beside)}; write the weights into the sum.")
+        return merge
+    method = _method(merge.method, count)
+    own: dict[str, Any] = {"alpha": method.alpha, **method.settings}
+    for name in _SETTINGS:
+        if getattr(merge, name) is not None and name not in own:
+            raise UsageError(f"{method.name} takes no {name}; it takes {', '.join(own)}.")
+    return replace(merge, **{name: value for name, value in own.items() if getattr(merge, name) is None})
+
+
+def _method(name: str, count: int) -> Method:
+    if name not in METHODS:
+        raise UnknownNameError("merge method", name, METHODS)
+    method = METHODS[name]
+    if count < method.least or (method.most and count > method.most):
+        least = str(method.least) if method.least == method.most else f"at least {method.least}"
+        raise UsageError(f"{method.name} ({method.title}) merges {least} models, not {count}.")
+    return method
 
 
 def _leaves_all(merge: Merge) -> bool:
     """Tell whether a merge gives the first model whatever the others are."""
     if merge.factors:
         return merge.factors[0] == 1 and not any(merge.factors[1:])
-    return not merge.alpha and not merge.block_weights and not any(merge.parts.values())
+    return not merge.block_weights and {merge.alpha, *merge.parts.values()} == {METHODS[merge.method].neutral}
 
 
 def merged(models: Sequence[Weights], merge: Merge) -> Weights:
     """Return the merged weights; nothing is computed before it is asked for."""
     _check_alike(models)
+    merge = completed(merge, len(models))
     first, *others = models
-    method = None if merge.factors else _method(merge, len(models))
     alphas = _alphas(first, merge)
     tensors: dict[str, LazyArray] = {}
     for name in first:
@@ -75,8 +126,7 @@ def merged(models: Sequence[Weights], merge: Merge) -> Weights:
             tensors[name] = own
             continue
         same = [own, *(other.lazy(name) for other in others)]
-        combine = partial(_sum, merge.factors) if method is None else partial(_by_method, method, alphas[name])
-        tensors[name] = _merged(name, same, combine)
+        tensors[name] = _merged(name, same, partial(_combined, merge, name, alphas[name]))
     if merge.dtype:
         tensors = {name: cast(each, DTYPES[merge.dtype]) for name, each in tensors.items()}
     return Weights(tensors, first.metadata, first.path, first.format, first.extra)
@@ -84,16 +134,9 @@ def merged(models: Sequence[Weights], merge: Merge) -> Weights:
 
 def _is_merged(name: str, info: TensorInfo) -> bool:
     """Tell whether a tensor is merged; as in A1111, the noise schedule and position numbers are the first model's."""
-    return info.dtype in FLOATS and not checkpoint.is_schedule(name) and not name.endswith(checkpoint.POSITIONS)
-
-
-def _method(merge: Merge, count: int) -> Method:
-    if merge.method not in METHODS:
-        raise UnknownNameError("merge method", merge.method, METHODS)
-    method = METHODS[merge.method]
-    if count != method.models:
-        raise UsageError(f"{method.name} ({method.title}) merges {method.models} models, not {count}.")
-    return method
+    if info.dtype not in FLOATS or not info.size:
+        return False
+    return not checkpoint.is_schedule(name) and not name.endswith(checkpoint.POSITIONS)
 
 
 def _alphas(first: Weights, merge: Merge) -> dict[str, float]:
@@ -105,7 +148,8 @@ def _alphas(first: Weights, merge: Merge) -> dict[str, float]:
     part_of = {name: part for part, names in found.items() for name in names}
     blocks = blocks_of(first)
     by_block = block_weights(merge.block_weights, blocks.values()) if merge.block_weights else {}
-    return {name: by_block.get(blocks[name], merge.parts.get(part_of.get(name, ""), merge.alpha)) for name in first}
+    general = 1.0 if merge.alpha is None else merge.alpha  # a sum has none
+    return {name: by_block.get(blocks[name], merge.parts.get(part_of.get(name, ""), general)) for name in first}
 
 
 def _check_alike(models: Sequence[Weights]) -> None:
@@ -124,7 +168,7 @@ def _described(weights: Weights, kind: str, family: families.Family | None) -> s
     return f"{name} ({family.title if family else 'no known family'}, {kind})"
 
 
-def _merged(name: str, same: list[LazyArray], combine: Any) -> LazyArray:
+def _merged(name: str, same: list[LazyArray], combine: _Combine) -> LazyArray:
     """One merged tensor. A first model with more input channels than the others keeps what is beyond theirs."""
     shapes = {each.info.shape for each in same}
     if len(shapes) == 1:
@@ -144,7 +188,7 @@ def _merged(name: str, same: list[LazyArray], combine: Any) -> LazyArray:
     return LazyArray(same[0].info, partial(_wider, same, less, combine))
 
 
-def _wider(same: list[LazyArray], less: tuple[int, ...], combine: Any) -> Array:
+def _wider(same: list[LazyArray], less: tuple[int, ...], combine: _Combine) -> Array:
     whole: Array = same[0].load().copy()
     inner = LazyArray.of(whole[:, : less[1]].copy())
     info = TensorInfo(same[0].info.dtype, less)
@@ -152,41 +196,54 @@ def _wider(same: list[LazyArray], less: tuple[int, ...], combine: Any) -> Array:
     return whole
 
 
-def _sum(factors: tuple[float, ...], same: list[LazyArray]) -> Iterator[Array]:
-    for blocks, give in _together(same):
-        total = blocks[0].mul_(factors[0])
-        for block, factor in zip(blocks[1:], factors[1:], strict=True):
-            total.add_(block, alpha=factor)
-        yield give(total)
+def _combined(merge: Merge, name: str, alpha: float, same: Sequence[LazyArray]) -> Iterator[Array]:
+    """Merge one tensor; yields it in the first model's format."""
+    info = same[0].info
+    way = partial(_sum, merge.factors) if merge.factors else METHODS[merge.method].merge
+    settings = {each: getattr(merge, each) for each in _SETTINGS}
+    stack = Stack(name, info.shape, len(same), alpha, settings, partial(_together, same))
+    yield from _blocks(way(stack), info.dtype)
 
 
-def _by_method(method: Method, alpha: float, same: list[LazyArray]) -> Iterator[Array]:
-    measured = method.measure(blocks for blocks, _ in _together(same)) if method.measure else None
-    for blocks, give in _together(same):
-        yield give(method.combine(blocks, alpha, measured))
+def _blocks(pieces: Iterator[Any], dtype: str) -> Iterator[Array]:
+    """Yield numbers in full blocks of a format, however they come.
 
-
-def _together(same: list[LazyArray]) -> Iterator[tuple[list[Any], Any]]:
-    """Yield the same numbers of all models as float32 tensors, and how to turn a result into the first one's format.
-
-    Buffers are used again and again: fresh ones would cost more than the arithmetic.
+    The block, as those of _together(), is used again and again: a fresh one would cost more than the arithmetic.
     """
     import torch
 
-    scratch = [torch.empty(BLOCK) for _ in same]
-    dtype = same[0].info.dtype
     room = torch.empty(BLOCK, dtype=torch_dtype(dtype))
-    result = as_array(room, dtype)
+    block, filled = as_array(room, dtype), 0
+    for left in (piece.reshape(-1) for piece in pieces):
+        while len(left):
+            part, left = left[: BLOCK - filled], left[BLOCK - filled :]
+            room[filled : filled + len(part)].copy_(part)
+            filled += len(part)
+            if filled == BLOCK:
+                yield block
+                filled = 0
+    if filled:
+        yield block[:filled]
 
-    def give(total: Any) -> Array:
-        room[: len(total)].copy_(total)
-        return result[: len(total)]
 
-    for parts in zip(*(each.blocks() for each in same), strict=True):
-        yield (
-            [
-                buffer[: len(part)].copy_(as_tensor(part, each.info.dtype))
-                for buffer, part, each in zip(scratch, parts, same, strict=True)
-            ],
-            give,
-        )
+def _sum(factors: tuple[float, ...], stack: Stack) -> Iterator[Any]:
+    for blocks in stack.blocks():
+        total = blocks[0].mul_(factors[0])
+        for block, factor in zip(blocks[1:], factors[1:], strict=True):
+            total.add_(block, alpha=factor)
+        yield total
+
+
+def _together(same: Sequence[LazyArray]) -> Iterator[Any]:
+    """Yield the same numbers of all models as float32 tensors of [models, numbers]."""
+    import torch
+
+    count = at_a_time(len(same))
+    scratch = torch.empty(len(same), count)
+    for blocks in zip(*(each.blocks() for each in same), strict=True):
+        parts = [as_tensor(block, each.info.dtype).split(count) for block, each in zip(blocks, same, strict=True)]
+        for pieces in zip(*parts, strict=True):
+            together = scratch[:, : len(pieces[0])]
+            for numbers, piece in zip(together, pieces, strict=True):
+                numbers.copy_(piece)
+            yield together

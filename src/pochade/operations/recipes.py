@@ -77,7 +77,20 @@ def _of_table(table: Mapping[str, Any], where: str, find: Find) -> tuple[list[Pa
     options = {name: value for name, value in table.items() if name in _FIELDS}
     if "expression" in table:
         factors = parse(str(table["expression"]))
-        return [find(name) for name in factors], replace(Merge(**options), factors=tuple(factors.values()))
+        return [find(name) for name in factors], replace(_record(options, where), factors=tuple(factors.values()))
     if not isinstance(table.get("models"), list) or not table.get("method"):
         raise UsageError(f"{where}: a recipe needs an expression, or a list of models and a method.")
-    return [find(str(name)) for name in table["models"]], Merge(**options)
+    return [find(str(name)) for name in table["models"]], _record(options, where)
+
+
+def _record(options: Mapping[str, Any], where: str) -> Merge:
+    """The Merge that a recipe file describes. Raises UsageError at the first value that is not of its field's kind."""
+    from pydantic import TypeAdapter, ValidationError  # deferred: sums and methods on the command line need no check
+
+    try:
+        return TypeAdapter(Merge).validate_python(options)
+    except ValidationError as error:
+        mistake = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in mistake["loc"])
+        said = mistake["msg"][:1].lower() + mistake["msg"][1:]
+        raise UsageError(f"{where}: '{place}' is {mistake['input']!r:.60}: {said}.") from error

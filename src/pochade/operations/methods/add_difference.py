@@ -1,12 +1,14 @@
 """A + alpha (B - C)."""
 
+from collections.abc import Iterator
 from typing import Any
 
-from pochade.operations.methods.method import Blocks, Method
+from pochade.operations.methods.method import Method, Stack
 
 
-def _combine(blocks: Blocks, alpha: float, _measured: None) -> Any:
-    return blocks[0].add_(blocks[1].sub_(blocks[2]), alpha=alpha)
+def _merge(stack: Stack) -> Iterator[Any]:
+    for a, b, c in stack.blocks():
+        yield a.add_(b.sub_(c), alpha=stack.alpha)
 
 
-add_difference = Method("add-difference", "A + alpha (B - C)", 3, _combine)
+add_difference = Method("add-difference", "A + alpha (B - C)", _merge, 3, 3)

@@ -1,12 +1,15 @@
 """The weighted sum along an S-curve: near either end of alpha the nearer model keeps more."""
 
+from collections.abc import Iterator
 from typing import Any
 
-from pochade.operations.methods.method import Blocks, Method
+from pochade.operations.methods.method import Method, Stack
 
 
-def _combine(blocks: Blocks, alpha: float, _measured: None) -> Any:
-    return blocks[0].lerp_(blocks[1], alpha * alpha * (3 - 2 * alpha))
+def _merge(stack: Stack) -> Iterator[Any]:
+    alpha = stack.alpha
+    for a, b in stack.blocks():
+        yield a.lerp_(b, alpha * alpha * (3 - 2 * alpha))
 
 
-sigmoid = Method("sigmoid", "weighted sum along the S-curve 3 alpha^2 - 2 alpha^3", 2, _combine)
+sigmoid = Method("sigmoid", "weighted sum along the S-curve 3 alpha^2 - 2 alpha^3", _merge, 2, 2)

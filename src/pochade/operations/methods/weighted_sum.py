@@ -1,12 +1,14 @@
 """A (1 - alpha) + B alpha."""
 
+from collections.abc import Iterator
 from typing import Any
 
-from pochade.operations.methods.method import Blocks, Method
+from pochade.operations.methods.method import Method, Stack
 
 
-def _combine(blocks: Blocks, alpha: float, _measured: None) -> Any:
-    return blocks[0].lerp_(blocks[1], alpha)
+def _merge(stack: Stack) -> Iterator[Any]:
+    for a, b in stack.blocks():
+        yield a.lerp_(b, stack.alpha)
 
 
-weighted_sum = Method("weighted-sum", "A (1 - alpha) + B alpha", 2, _combine)
+weighted_sum = Method("weighted-sum", "A (1 - alpha) + B alpha", _merge, 2, 2)
