@@ -1,5 +1,6 @@
 """Merging: A1111's results where it has them, exact rounding, weights per block, and nothing that makes no sense."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -215,3 +216,40 @@ def test_recipe_files(three, tmp_path):
     (tmp_path / "r.json").write_text('{"expresion": "a + b"}')
     with pytest.raises(UnknownNameError, match="did you mean expression"):
         operations.merge(str(tmp_path / "r.json"), tmp_path / "x.safetensors", folders=[tmp_path])
+
+
+def test_a_merge_is_told_as_web_uis_tell_it(three, tmp_path):
+    a, b, _ = three
+    once = operations.merge(f"0.5*'{a}' + 0.5*'{b}'", tmp_path / "once.safetensors")
+    twice = operations.merge(f"0.5*'{once}' + 0.5*'{a}'", tmp_path / "twice.safetensors")
+    metadata = files.open(twice).metadata
+    hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (once, a, b)]
+    recipe, models = (json.loads(metadata[name]) for name in ("sd_merge_recipe", "sd_merge_models"))
+    assert (recipe["primary_model_hash"], recipe["secondary_model_hash"]) == (hashes[0], hashes[1])
+    assert set(models) == set(hashes)
+    assert models[hashes[0]]["name"] == "once"
+    assert models[hashes[0]]["sd_merge_recipe"]["models"] == hashes[1:]
+    assert models[hashes[1]]["sd_merge_recipe"] is None
+    assert metadata["modelspec.merged_from"] == f"once, {a.stem}"
+
+
+def test_copies_of_one_file_are_told_too(three, tmp_path):
+    a, b, _ = three
+    copy = tmp_path / "copy.safetensors"
+    copy.write_bytes(a.read_bytes())
+    made = operations.merge(Merge(factors=(0.4, 0.3, 0.3)), tmp_path / "m.safetensors", [a, copy, b])
+    assert len(json.loads(files.open(made).metadata["sd_merge_models"])) == 2
+
+
+def test_loras_are_merged_by_sums_alone(three, tmp_path):
+    lora = {
+        "lora_unet_x.lora_down.weight": np.ones((2, 4), np.float32),
+        "lora_unet_x.lora_up.weight": np.ones((4, 2), np.float32),
+    }
+    paths = [files.save(tmp_path / f"{name}.safetensors", lora) for name in "xy"]
+    made = files.open(operations.merge(Merge(factors=(0.5, 1.0)), tmp_path / "z.safetensors", paths))
+    assert made.info("lora_unet_x.lora_down.weight").shape == (4, 4)
+    with pytest.raises(UsageError, match="by a sum, without method"):
+        operations.merge(Merge(method="slerp"), tmp_path / "z.safetensors", paths)
+    with pytest.raises(UsageError, match="Only LoRAs"):
+        operations.merge(Merge(factors=(0.5, 0.5), rank=4), tmp_path / "z.safetensors", three[:2])

@@ -39,6 +39,8 @@ def merge(
         list[str] | None, typer.Option("--part", metavar="PART=W", help="Weight of unet, vae or text-encoder.")
     ] = None,
     dtype: Annotated[Precision | None, typer.Option("--dtype", help="Precision of all floats.")] = None,
+    rank: Annotated[int | None, typer.Option("--rank", help="LoRAs: bring the sum to this rank.")] = None,
+    conv_rank: Annotated[int | None, typer.Option("--conv-rank", help="LoRAs: and its convolutions to this.")] = None,
     recipe_of: Annotated[
         Path | None, typer.Option("--recipe-of", metavar="FILE", help="Repeat the merge that made this file.")
     ] = None,
@@ -72,6 +74,8 @@ def merge(
         "block_weights": block_weights or None,
         "parts": dict(map(_weight, part or ())) or None,
         "dtype": dtype.value if dtype else None,
+        "rank": rank,
+        "conv_rank": conv_rank,
     }
     merge = replace(merge, **{name: value for name, value in given.items() if value is not None})
     (saved,) = watch(merging(paths, merge, target))

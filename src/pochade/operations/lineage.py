@@ -13,17 +13,42 @@ from pochade.files.saving import Pending
 from pochade.library.hashes import sha256_of
 
 KEY = "pochade.lineage"
-UNKNOWN = "0" * 64
-"""Stands where a SHA-256 is still being computed."""
-
 Hashes = Mapping[str, str]
 
 
-def lineage(operation: str, parents: Mapping[str, Weights], options: Mapping[str, object]) -> dict[str, str]:
+class Hashing:
+    """The SHA-256 of an operation's parents by role, computed in a thread while the result is written.
+
+    So reading the files twice costs no time on two cores. Folders have none.
+    """
+
+    def __init__(self, parents: Mapping[str, Weights]) -> None:
+        paths = {role: weights.path for role, weights in parents.items() if weights.path and weights.path.is_file()}
+        self._futures = {role: Future[str]() for role in paths}
+        Thread(target=self._compute, args=(paths,), daemon=True).start()
+
+    def _compute(self, paths: Mapping[str, Path]) -> None:
+        for role, path in paths.items():
+            try:
+                self._futures[role].set_result(sha256_of(path))
+            except OSError as error:
+                self._futures[role].set_exception(error)
+
+    def text(self, told: Callable[[Hashes], str]) -> Pending:
+        """Return the JSON that `told` makes of the hashes; it is complete when the result's tensors are written."""
+        text = told({role: f"{number:064d}" for number, role in enumerate(self._futures)})
+        # blanks behind JSON mean nothing; files of one content can make it shorter
+        return Pending(
+            text, lambda: told({role: each.result() for role, each in self._futures.items()}).ljust(len(text))
+        )
+
+
+def lineage(
+    operation: str, parents: Mapping[str, Weights], options: Mapping[str, object], hashing: Hashing | None = None
+) -> dict[str, str]:
     """Return the metadata that tells the parents by role, with name, size and hash, and the options of the operation.
 
-    Parents' own lineages are kept, so that the whole history can be read from the last file. Hashes are computed while
-    the file is written.
+    Parents' own lineages are kept, so that the whole history can be read from the last file.
     """
 
     def told(hashes: Hashes) -> str:
@@ -31,28 +56,7 @@ def lineage(operation: str, parents: Mapping[str, Weights], options: Mapping[str
         table = {"operation": operation, "version": __version__, "parents": about, "options": dict(options)}
         return json.dumps(table, ensure_ascii=False)
 
-    return {KEY: with_hashes({role: weights.path for role, weights in parents.items() if weights.path}, told)}
-
-
-def with_hashes(paths: Mapping[str, Path], told: Callable[[Hashes], str]) -> Pending:
-    """Return the text that `told` makes of the files' SHA-256 by role; folders have none.
-
-    They are computed in a thread of their own, so that reading the files twice costs no time on two cores.
-    """
-    hashing = {role: (path, Future[str]()) for role, path in paths.items() if path.is_file()}
-    Thread(target=_hash, args=(list(hashing.values()),), daemon=True).start()
-    return Pending(
-        told(dict.fromkeys(hashing, UNKNOWN)),
-        lambda: told({role: future.result() for role, (_, future) in hashing.items()}),
-    )
-
-
-def _hash(jobs: list[tuple[Path, Future[str]]]) -> None:
-    for path, future in jobs:
-        try:
-            future.set_result(sha256_of(path))
-        except OSError as error:
-            future.set_exception(error)
+    return {KEY: (hashing or Hashing(parents)).text(told)}
 
 
 def refuse_inputs(target: Path, *sources: Path) -> None:

@@ -17,8 +17,10 @@ from pochade.kinds.components import components
 from pochade.operations.blocks import block_weights, blocks_of
 from pochade.operations.casting import FLOATS, as_array, as_tensor, cast, gathered, torch_dtype
 from pochade.operations.convert import DTYPES
-from pochade.operations.lineage import lineage, refuse_inputs
+from pochade.operations.lineage import Hashing, lineage, refuse_inputs
+from pochade.operations.merge_lora import merging_loras
 from pochade.operations.methods import METHODS, Method, Stack, at_a_time
+from pochade.operations.webui import merge_told
 
 _SETTINGS = ("density", "epsilon", "seed")
 _Combine = Callable[[Sequence[LazyArray]], Iterator[Array]]
@@ -29,7 +31,8 @@ class Merge:
     """What to do with models in order: a factor for each, or a method with `alpha`.
 
     `block_weights` (a text as block_weights() reads it) and `parts` (unet, vae, text-encoder) replace alpha there. What
-    is None is the method's own; `density`, `epsilon` and `seed` are for methods that take them.
+    is None is the method's own; `density`, `epsilon` and `seed` are for methods that take them, `rank` and `conv_rank`
+    for sums of LoRAs.
     """
 
     factors: tuple[float, ...] = ()
@@ -41,6 +44,8 @@ class Merge:
     block_weights: str = ""
     parts: Mapping[str, float] = field(default_factory=dict)
     dtype: str | None = None
+    rank: int | None = None
+    conv_rank: int | None = None
 
     def __post_init__(self) -> None:
         if self.density is not None and not 0 < self.density <= 1:
@@ -67,15 +72,32 @@ def merging(paths: Sequence[Path], merge: Merge, target: Path) -> Iterator[Event
 
     Raises UsageError when the models do not fit together or the result would be one of them.
     """
+    models = [kinds.open_model(path) for path in paths]
+    if any(kinds.recognise(each.shapes()) == "lora" for each in models):
+        yield from _merging_loras(paths, merge, target)
+        return
     merge = completed(merge, len(paths))
     if len({path.resolve() for path in paths}) == 1 or _leaves_all(merge):
         raise UsageError(f"This merge would only give {paths[0].name} itself; nothing was written.")
     refuse_inputs(target, *paths)
-    models = [kinds.open_model(path) for path in paths]
     changed = merged(models, merge)
     named = {f"model-{number}": weights for number, weights in enumerate(models, 1)}
-    metadata = {"format": "pt"} | models[0].metadata | lineage("merge", named, merge.given)
+    hashing = Hashing(named)
+    metadata = {"format": "pt"} | models[0].metadata | lineage("merge", named, merge.given, hashing)
+    metadata |= merge_told(named, merge.given, hashing)
+    stems = [path.stem for path in paths]  # not the target's: made again under another name, the file is the same
+    metadata |= {"modelspec.title": " + ".join(stems), "modelspec.merged_from": ", ".join(stems)}
     yield from saving(target, changed, metadata)
+
+
+def _merging_loras(paths: Sequence[Path], merge: Merge, target: Path) -> Iterator[Event]:
+    beside = merge.given.keys() - {"factors", "dtype", "rank", "conv_rank"}
+    if not merge.factors or beside:
+        what = min(beside or {"method"})
+        raise UsageError(
+            f'LoRAs are merged by a sum, without {what}: pochade merge "0.7*a.safetensors + b.safetensors".'
+        )
+    yield from merging_loras(paths, merge.factors, target, merge.rank, merge.conv_rank, merge.dtype)
 
 
 def completed(merge: Merge, count: int) -> Merge:
@@ -83,6 +105,8 @@ def completed(merge: Merge, count: int) -> Merge:
 
     Raises UsageError where it gives a value that its method does not take, or where the method takes other counts.
     """
+    if merge.rank or merge.conv_rank:
+        raise UsageError("Only LoRAs are merged to a rank; these are none.")
     if merge.factors:
         beside = merge.given.keys() - {"factors", "dtype"}
         if beside:
