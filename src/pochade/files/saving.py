@@ -25,12 +25,12 @@ _MEGABYTE = 1_000_000
 
 
 class Pending(str):
-    """A metadata text that is known in full only when the tensors are written: until then another of its length."""
+    """A metadata text that is known in full only when the tensors are written: until then another, no shorter one."""
 
     finish: Callable[[], str]
 
     def __new__(cls, text: str, finish: Callable[[], str]) -> "Pending":
-        """Stand in for what `finish` returns, which is as long as `text`."""
+        """Stand in for what `finish` returns, which takes no more room than `text`."""
         new = super().__new__(cls, text)
         new.finish = finish
         return new
@@ -69,14 +69,15 @@ def _finish(file: BinaryIO, weights: Weights, names: list[str], metadata: Mappin
     """Write the header anew where texts of it were pending."""
     finished = {name: text.finish() if isinstance(text, Pending) else text for name, text in metadata.items()}
     if any(isinstance(text, Pending) for text in metadata.values()):
-        header = _header(weights, names, finished)
-        assert len(header) == len(_header(weights, names, metadata))
+        room = len(_header(weights, names, metadata))
+        header = _header(weights, names, finished, room)
+        assert len(header) == room
         file.seek(0)
         file.write(header)
 
 
-def _header(weights: Weights, names: list[str], metadata: Mapping[str, str]) -> bytes:
-    """Return length and JSON, padded so that the first tensor is aligned."""
+def _header(weights: Weights, names: list[str], metadata: Mapping[str, str], room: int = 0) -> bytes:
+    """Return length and JSON, padded so that the first tensor is aligned, and to `room` bytes."""
     if METADATA in weights or not all(isinstance(part, str) for pair in metadata.items() for part in pair):
         raise UsageError(f"Metadata must be texts, and no tensor may be named {METADATA}")
     table: dict[str, object] = {METADATA: dict(metadata)} if metadata else {}
@@ -90,6 +91,7 @@ def _header(weights: Weights, names: list[str], metadata: Mapping[str, str]) -> 
         text = json.dumps(table, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError as error:
         raise UsageError(f"A name or metadata text is not valid Unicode: {error}") from error
+    text = text.ljust(room - LENGTH_BYTES)
     text += b" " * (-len(text) % _ALIGNMENT)
     if len(text) > MOST_HEADER_BYTES:
         raise UsageError(f"Names and metadata need {len(text)} bytes; safetensors allows {MOST_HEADER_BYTES}")
