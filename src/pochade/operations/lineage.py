@@ -36,11 +36,8 @@ class Hashing:
 
     def text(self, told: Callable[[Hashes], str]) -> Pending:
         """Return the JSON that `told` makes of the hashes; it is complete when the result's tensors are written."""
-        text = told({role: f"{number:064d}" for number, role in enumerate(self._futures)})
-        # blanks behind JSON mean nothing; files of one content can make it shorter
-        return Pending(
-            text, lambda: told({role: each.result() for role, each in self._futures.items()}).ljust(len(text))
-        )
+        longest = told({role: f"{number:064d}" for number, role in enumerate(self._futures)})
+        return Pending(longest, lambda: told({role: each.result() for role, each in self._futures.items()}))
 
 
 def lineage(
