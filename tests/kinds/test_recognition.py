@@ -42,6 +42,8 @@ VAE = part(FULL, "first_stage_model.")
         ("controlnet", {"controlnet_cond_embedding.conv_in.weight": (16, 3, 3, 3), "down_blocks.0.x": (1,)}),
         ("upscaler", {"conv_first.weight": (64, 3, 3, 3)}),
         ("upscaler", {"model.0.weight": (64, 3, 3, 3), "model.1.sub.0.RDB1.conv1.0.weight": (32, 64, 3, 3)}),
+        ("upscaler", {"body.0.weight": (64, 3, 3, 3), "body.1.weight": (64,)}),
+        ("unknown", {"body.0.weight": (64, 3, 3, 3), "body.1.weight": (64, 64, 3, 3)}),
         ("unknown", {"weight": (3, 3)}),
         ("unknown", {}),
     ],

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pochade import files
-from pochade.errors import UsageError
+from pochade.errors import MalformedFileError, UsageError
 from pochade.events import Saved, Warned
 from pochade.families import SD1, SD2
 from pochade.kinds.adapter import targets
@@ -13,6 +13,12 @@ from pochade.operations.bake import Adapter, baking
 from ..families.manifests import narrow, shapes
 
 WIDTH = 4
+
+
+@pytest.fixture(autouse=True, params=[1 << 21, 5])
+def numbers_at_a_time(request, monkeypatch):
+    """Everything holds for tensors that are changed whole, and for those that are changed row by row."""
+    monkeypatch.setattr("pochade.operations.bake._AT_A_TIME", request.param)
 
 
 def model(tmp_path, name="sd15.ldm", dtype=np.float32):
@@ -108,6 +114,17 @@ def test_a_lora_of_another_family_is_refused(tmp_path):
     path, _ = lora(tmp_path, ["lora_te1_text_model_encoder_layers_0_mlp_fc1"])
     with pytest.raises(UsageError, match=r"is for Stable Diffusion XL, the model Stable Diffusion 1\.x"):
         bake(source, tmp_path / "y.safetensors", Adapter(path))
+
+
+@pytest.mark.parametrize("broken", [np.full((2, 3), np.nan), np.ones((2, 50))])
+def test_a_lora_that_does_not_fit_is_named_and_nothing_written(tmp_path, broken):
+    source, _ = model(tmp_path)
+    path, tensors = lora(tmp_path, [UNET])
+    down = next(name for name in tensors if name.endswith("lora_down.weight"))
+    files.save(path, tensors | {down: broken.astype(np.float32)})
+    with pytest.raises(MalformedFileError, match=f"the tensors of '{UNET}' cannot be used"):
+        bake(source, tmp_path / "y.safetensors", Adapter(path))
+    assert not (tmp_path / "y.safetensors").exists()
 
 
 def test_a_vae_is_baked(tmp_path):

@@ -146,3 +146,12 @@ def test_a_lora_gets_other_names_and_back(tmp_path):
 def test_only_a_lora_has_a_naming(source, tmp_path):
     with pytest.raises(UsageError, match="no LoRA of a known family"):
         operations.convert(source, tmp_path / "b.safetensors", naming="peft")
+
+
+def test_only_leaves_out_strangers_but_keeps_what_marks_the_model(tmp_path):
+    tensors = model() | {"strange.weight": np.ones(2, np.float16), "v_pred": np.ones(0, np.float16)}
+    source = files.save(tmp_path / "a.safetensors", tensors)
+    every = tuple(operations.inspect(source)["components"])
+    found = files.open(operations.convert(source, tmp_path / "b.safetensors", only=every))
+    assert "v_pred" in found and "strange.weight" not in found
+    assert "strange.weight" in files.open(operations.convert(source, tmp_path / "c.safetensors"))

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from pochade import files
 from pochade.errors import UnsafeFileError
 from pochade.operations import inspect
 
-from ..families.manifests import narrow, part, shapes, without
+from ..families.manifests import manifest, narrow, part, shapes, without
 
 FIELDS = """
 path format kind family variant prediction components missing ema dtypes parameters bytes junk problems metadata
@@ -184,6 +185,47 @@ def test_unsafe_files_are_refused(tmp_path):
     torch.save({"a": subprocess.Popen}, tmp_path / "x.ckpt")
     with pytest.raises(UnsafeFileError, match="Popen"):
         inspect(tmp_path / "x.ckpt")
+
+
+def test_deep_reads_every_number(tmp_path):
+    broken = "first_stage_model.decoder.conv_out.weight"
+    tensors = {name: np.ones(shape, np.float16) for name, shape in SMALL.items() if name != POSITIONS}
+    tensors[broken][0, 0, 0, 0] = np.nan
+    tensors["model.diffusion_model.out.2.bias"][1] = -np.inf
+    path = files.save(tmp_path / "a.safetensors", tensors)
+    assert codes(inspect(path)) == []
+    report = inspect(path, deep=True)
+    assert codes(report) == ["nan-or-inf", "vae-broken"]
+    assert report["problems"][0]["message"].startswith("There is NaN or infinity in unet and vae: ")
+    assert broken in report["problems"][1]["message"]
+    tensors = {name: np.ones(shape, np.float16) for name, shape in SMALL.items() if name != POSITIONS}
+    assert codes(inspected(tmp_path, tensors | {broken: tensors[broken] * 0})) == []
+    assert codes(inspect(tmp_path / "model.safetensors", deep=True)) == ["vae-broken"]
+
+
+def test_deep_reading_keeps_little_in_memory(tmp_path):
+    path = tmp_path / "vae.safetensors"
+    count = 2**25
+    entry = {"dtype": "F16", "shape": [2, count // 2], "data_offsets": [0, 2 * count]}
+    header = json.dumps({"decoder.conv_in.weight": entry}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    os.truncate(path, 8 + len(header) + 2 * count)
+    tracemalloc.start()
+    report = inspect(path, deep=True)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert codes(report) == ["vae-broken"] and "nothing but zeros" in report["problems"][0]["message"]
+    assert peak < 8e6
+
+
+def test_deep_reading_goes_through_folders(tmp_path):
+    found = manifest("vae-kl-f8.diffusers")["components"]["vae"]
+    sizes = narrow({name: tuple(shape) for name, (_, shape, *_) in found.items()}, 4)
+    tensors = {name: np.ones(shape, np.float16) for name, shape in sizes.items()}
+    tensors["decoder.conv_in.weight"][:] = np.inf
+    files.save(tmp_path / "diffusion_pytorch_model.safetensors", tensors)
+    report = inspect(tmp_path, deep=True)
+    assert (report["kind"], codes(report)) == ("vae", ["nan-or-inf", "vae-broken"])
 
 
 def test_hashes_are_those_that_web_uis_show(tmp_path):

@@ -18,7 +18,7 @@ from pochade.adapters.lora import LORA
 from pochade.adapters.norm import NORM
 from pochade.adapters.oft import OFT
 
-__all__ = ["ALGORITHMS", "BIAS", "Algorithm", "algorithm_of", "delta"]
+__all__ = ["ALGORITHMS", "BIAS", "Algorithm", "algorithm_of", "delta", "rows_of"]
 
 ALGORITHMS = (DORA, LOKR, LOHA, GLORA, IA3, BOFT, OFT, LORA, FULL, NORM)
 """In the order in which they are recognised."""
@@ -35,3 +35,11 @@ def delta(weight: Any, parts: Mapping[str, Any], strength: float = 1.0) -> Any:
     if algorithm is None:
         raise ValueError(f"no algorithm knows the tensors {', '.join(sorted(parts))}")
     return algorithm.delta(weight, parts, strength).reshape(weight.shape)
+
+
+def rows_of(parts: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the tensors that go with the weight's rows, where each row is changed by itself; none where not."""
+    if not parts.keys() - BIAS:
+        return tuple(parts)
+    algorithm = algorithm_of(parts)
+    return algorithm.rows(parts) if algorithm else ()

@@ -20,13 +20,15 @@ class Algorithm:
 
     `delta(weight, parts, strength)` returns what is added to the weight, in its shape or one that reshapes to it.
     Where the weight's numbers play no part in it, `shape(parts, kernel)` returns the weight's shape; `kernel` counts
-    where the parts are flat.
+    where the parts are flat. Where each row of the weight is changed by itself, `rows(parts)` names the tensors whose
+    first axis is the weight's; the others serve every row.
     """
 
     name: str
     marks: tuple[str, ...]
     delta: Callable[[Any, Parts, float], Any]
     shape: Callable[[Parts, Shape], Shape] | None = None
+    rows: Callable[[Parts], tuple[str, ...]] = lambda _: ()
 
     def recognises(self, parts: Iterable[str]) -> bool:
         """Tell whether a module's tensors are of the algorithm."""

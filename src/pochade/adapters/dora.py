@@ -29,4 +29,9 @@ def _inner(weight: Any, parts: Parts) -> Any:
     return hadamard(parts) if "hada_w1_a" in parts else kronecker_product(weight, parts)
 
 
-DORA = Algorithm("dora", ("dora_scale",), _delta)
+def _rows(parts: Parts) -> tuple[str, ...]:
+    by_output = parts["dora_scale"].shape[0] != 1
+    return ("lora_up.weight", "dora_scale") if by_output and "lora_down.weight" in parts else ()
+
+
+DORA = Algorithm("dora", ("dora_scale",), _delta, rows=_rows)

@@ -13,4 +13,4 @@ def _shape(parts: Parts, _kernel: Shape) -> Shape:
     return tuple(parts["diff"].shape)
 
 
-FULL = Algorithm("full", ("diff",), _delta, _shape)
+FULL = Algorithm("full", ("diff",), _delta, _shape, lambda _: ("diff",))

@@ -28,4 +28,8 @@ def _shape(parts: Parts, kernel: Shape) -> Shape:
     return unfolded(left[0], right[1], kernel)
 
 
-LOHA = Algorithm("loha", ("hada_w1_a",), _delta, _shape)
+def _rows(parts: Parts) -> tuple[str, ...]:
+    return () if "hada_t1" in parts else ("hada_w1_a", "hada_w2_a")
+
+
+LOHA = Algorithm("loha", ("hada_w1_a",), _delta, _shape, _rows)

@@ -27,4 +27,4 @@ def _delta(_weight: Any, parts: Parts, strength: float) -> Any:
     return low_rank(parts) * strength
 
 
-LORA = Algorithm("lora", ("lora_down.weight",), _delta)
+LORA = Algorithm("lora", ("lora_down.weight",), _delta, rows=lambda _: ("lora_up.weight",))

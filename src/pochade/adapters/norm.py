@@ -9,4 +9,4 @@ def _delta(_weight: Any, parts: Parts, strength: float) -> Any:
     return parts["w_norm"] * strength
 
 
-NORM = Algorithm("norm", ("w_norm",), _delta)
+NORM = Algorithm("norm", ("w_norm",), _delta, rows=lambda _: ("w_norm",))

@@ -19,7 +19,11 @@ _FINDING = 1
 @app.command(epilog="Example: pochade doctor ~/webui/models")
 def doctor(
     paths: Annotated[list[Path], typer.Argument(help="Model files or folders.", metavar="PATH")],
-    fast: Annotated[bool, typer.Option("--fast", help="Do not read every number.")] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="Do not read every number, nor look for copies.")] = False,
+    base: Annotated[
+        Path | None,
+        typer.Option("--base", metavar="MODEL", help="The checkpoint that LoRAs and the like are to go with."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Tell what is wrong with model files, why it matters and which command mends it.
@@ -31,18 +35,24 @@ def doctor(
 
     found: list[Diagnosis] = []
     for path in paths:
-        for each in watch(diagnosing(path, deep=not fast)):
+        for each in watch(diagnosing(path, deep=not fast, base=base)):
             found.append(each)
             if not as_json:
                 typer.echo(_told(each))
+    ill = sum(bool(each.problems) for each in found)
     if as_json:
         reports = [each.as_dict() for each in found]
         typer.echo(json.dumps(reports[0] if len(reports) == 1 else reports, indent=2, ensure_ascii=False))
-    raise typer.Exit(_FINDING if any(each.problems for each in found) else 0)
+    elif len(found) != 1:
+        typer.echo(f"{len(found)} files, {ill} with problems")
+    raise typer.Exit(_FINDING if ill else 0)
 
 
 def _told(diagnosis: "Diagnosis") -> str:
-    lines = [f"{diagnosis.path} ({diagnosis.what}): {'in order' if not diagnosis.problems else ''}".rstrip(": ")]
+    verdict = "" if diagnosis.problems else ": in order"
+    if diagnosis.what == "unknown" and not diagnosis.problems:
+        verdict = ": no kind of model that Pochade knows, so that little can be told"
+    lines = [f"{diagnosis.path} ({diagnosis.what}){verdict}"]
     for problem in diagnosis.problems:
         lines += [f"  {problem.code}: {problem.message}", f"    {problem.why}", f"    Mend it: {problem.fix}"]
     return "\n".join(lines)

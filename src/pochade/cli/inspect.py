@@ -10,7 +10,8 @@ from pochade.cli.common import Json
 
 app = typer.Typer(add_completion=False)
 
-_NATURE = ("family", "variant", "prediction", "algorithm", "rank", "alpha")
+_NATURE = ("family", "variant", "prediction", "algorithm", "rank", "alpha", "scale", "blocks")
+_OF_A_FAMILY = {"checkpoint", "unet", "lora", "embedding", "hypernetwork", "controlnet"}
 _LISTS = ("components", "missing", "trigger_words")
 
 
@@ -19,17 +20,32 @@ def inspect(
     paths: Annotated[list[Path], typer.Argument(help="Model files or folders.", metavar="PATH")],
     as_json: Json = False,
     hashes: Annotated[bool, typer.Option("--hash", help="Also compute hashes, which reads the whole file.")] = False,
+    deep: Annotated[bool, typer.Option("--deep", help="Also read every number, to find broken ones.")] = False,
 ) -> None:
-    """Show what model files are: kind, family, parts, precision and problems."""
-    from pochade import operations  # deferred: the help needs none of it
+    """Show what model files are: kind, family, parts, precision and problems.
 
-    reports = (operations.inspect(path, hashes=hashes) for path in paths)
+    Exit code 3 when one cannot be read.
+    """
+    from pochade import operations  # deferred: the help needs none of these
+    from pochade.errors import FileError
+    from pochade.operations.inspect import report_of_unreadable
+
+    reports: list[dict[str, Any]] = []
+    code = 0
+    for path in paths:
+        try:
+            report = operations.inspect(path, hashes=hashes, deep=deep)
+        except FileError as error:
+            typer.echo(f"Error: {error}", err=True)
+            reports.append(report_of_unreadable(path, error))
+            code = error.exit_code
+            continue
+        reports.append(report)
+        if not as_json:
+            typer.echo(_card(report))
     if as_json:
-        found = list(reports)
-        typer.echo(json.dumps(found[0] if len(found) == 1 else found, indent=2, ensure_ascii=False))
-        return
-    for report in reports:
-        typer.echo(_card(report))
+        typer.echo(json.dumps(reports[0] if len(reports) == 1 else reports, indent=2, ensure_ascii=False))
+    raise typer.Exit(code)
 
 
 def _card(report: dict[str, Any]) -> str:
@@ -53,7 +69,13 @@ def _line(name: str, value: object) -> str:
 
 
 def _nature(report: dict[str, Any]) -> str:
-    details = [f"{name} {report[name]}" for name in _NATURE if report.get(name) is not None]
+    """What a file is; what should be known of it and cannot be decided says so."""
+    facts = {name: report.get(name) for name in _NATURE}
+    if report.get("kind") in _OF_A_FAMILY:
+        facts["family"] = facts["family"] or "unknown"
+    if "unet" in report.get("components", ()):
+        facts["prediction"] = facts["prediction"] or "unknown"
+    details = [f"{name} {value}" for name, value in facts.items() if value is not None]
     return ", ".join([f"{report.get('kind')} ({report.get('format')})", *details])
 
 

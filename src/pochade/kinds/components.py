@@ -30,7 +30,7 @@ _LOOSE: dict[str, tuple[str, ...]] = {
         "out.0.", "out.2.", "conv_in.", "conv_out.", "conv_norm_out.", "label_emb.", "add_embedding.",
         "class_embedding.",
     ),
-    CONTROLNET: ("conv_in.", "label_emb.", "add_embedding.", "class_embedding."),
+    CONTROLNET: ("conv_in.", "label_emb.", "add_embedding.", "class_embedding.", "difference"),
     TEXT: ("final_layer_norm.", "logit_scale", "text_projection"),
 }  # fmt: skip
 """Names too plain to tell a part, yet at home in one that is there."""

@@ -12,7 +12,7 @@ from pochade.families import SD1, Family, TextEncoder
 from pochade.families.family import Prediction
 from pochade.files import LazyArray, Weights
 from pochade.files.folders import INDEX
-from pochade.kinds import checkpoint
+from pochade.kinds import checkpoint, controlnet
 from pochade.kinds.components import CONTROLNET, UNET, VAE, components
 from pochade.kinds.descriptions import Table, describe
 from pochade.kinds.prediction import STATED
@@ -117,6 +117,10 @@ def as_folder(weights: Weights, prediction: Prediction | None) -> Folder:
     """
     family = families.recognise(weights.shapes())
     found = set(components(weights))
+    if controlnet.form(weights.shapes()):
+        raise MalformedFileError(
+            weights.path or "", "is a ControlNet in a form that diffusers' layout has no place for"
+        )
     if family is None and found != {VAE}:
         raise MalformedFileError(
             weights.path or "", "is no checkpoint of a known family, nor a UNet, VAE or ControlNet"

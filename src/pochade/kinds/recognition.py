@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+from pochade.kinds import embedding, upscaler
 from pochade.kinds.components import TEXT, UNET, VAE, components
 from pochade.kinds.lora import Shapes, algorithm
 
@@ -27,12 +28,12 @@ def _is_hypernetwork(shapes: Shapes) -> bool:
 
 def _is_embedding(shapes: Shapes) -> bool:
     vectors = all(len(shape) <= _VECTOR_DIMENSIONS for shape in shapes.values())
-    named = all(name.startswith(_EMBEDDING) or (name[:1] + name[-1:]) == "<>" for name in shapes)
+    named = all(name.startswith(_EMBEDDING) or embedding.is_token(name) for name in shapes)
     return bool(shapes) and vectors and named
 
 
 def _is_upscaler(shapes: Shapes) -> bool:
-    return any(name.startswith(_UPSCALER) for name in shapes)
+    return any(name.startswith(_UPSCALER) for name in shapes) or upscaler.is_compact(shapes)
 
 
 def _holds(*parts: str) -> Callable[[Shapes], bool]:

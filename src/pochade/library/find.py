@@ -1,6 +1,5 @@
 """Find a model by the name people use for it, in folders laid out by A1111, ComfyUI or the user."""
 
-import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from pochade.errors import MissingFileError, PochadeError, UnknownNameError, UsageError
 from pochade.files.folders import INDEX
+from pochade.library.hashes import sha256
 
 # The sub-folders of one kind; the first ones that exist are searched, else the given folder itself.
 PLACES = {
@@ -50,14 +50,9 @@ def _absent(name: str, kind: str) -> PochadeError:
 def find_by_hash(digest: str, folders: Sequence[Path], kind: str = "checkpoint") -> Path | None:
     """The file whose SHA-256 begins with `digest`. It reads file after file, so it is for when the name fails."""
     for _, path in _models(folders, kind):
-        if path.is_file() and _sha256(path).startswith(digest.lower()):
+        if path.is_file() and sha256(path).startswith(digest.lower()):
             return path
     return None
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _models(folders: Iterable[Path], kind: str) -> Iterator[tuple[Path, Path]]:

@@ -1,5 +1,6 @@
-"""Hashes of model files, remembered between runs: reading gigabytes once is enough."""
+"""Hashes of model files; the short ones are remembered between runs: reading gigabytes once is enough."""
 
+import hashlib
 import json
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +30,12 @@ def sha256_of(path: Path) -> str:
         entry = [hashes(path)["sha256"], *mark]
         _remember({**known, str(path): entry})
     return str(entry[0])
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a whole file, in hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _cache() -> Path:

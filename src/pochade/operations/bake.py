@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pochade import adapters, families, files, kinds
 from pochade.errors import MalformedFileError, UsageError
@@ -14,11 +15,14 @@ from pochade.files.saving import saving
 from pochade.files.weights import Array
 from pochade.kinds import lora as lora_kind
 from pochade.kinds.adapter import TEXT, Target, modules_of, targets
-from pochade.operations.casting import as_array, as_tensor, torch_dtype
+from pochade.operations.casting import gathered, in_blocks, rows_of
 from pochade.operations.convert import Conversion, converted
 from pochade.operations.lineage import lineage, refuse_inputs
+from pochade.operations.lora_tensors import explained, loaded
 
 Parts = Mapping[str, LazyArray]
+
+_AT_A_TIME = 1 << 21  # numbers of a tensor
 
 
 @dataclass(frozen=True)
@@ -42,12 +46,34 @@ class Adapter:
 
 @dataclass(frozen=True)
 class _Change:
-    """What one module of a LoRA does to (a third of) a tensor."""
+    """What one module of a LoRA does to a tensor, or to one of three tensors that are packed into it."""
 
+    lora: Weights
+    module: str
     target: Target
     parts: Parts
     strength: float
-    is_bias: bool = False
+
+    def loaded(self) -> dict[str, Any]:
+        """The module's tensors in full precision. Raises MalformedFileError for numbers that are none."""
+        with explained(self.lora, self.module):
+            return loaded(self.parts)
+
+    def add(self, rows: Any, start: int, count: int, tensors: Mapping[str, Any]) -> None:
+        """Change rows of the tensor in place; `start` is the first of them and `count` how many the tensor has."""
+        height = count if self.target.third is None else count // 3
+        begin = (self.target.third or 0) * height
+        first, last = max(start, begin), min(start + len(rows), begin + height)
+        if first >= last:
+            return
+        with explained(self.lora, self.module):
+            self._add(rows[first - start : last - start], first - begin, last - begin, tensors)
+
+    def _add(self, part: Any, first: int, last: int, tensors: Mapping[str, Any]) -> None:
+        mine = adapters.rows_of(tensors)
+        cut = {name: each[first:last] if name in mine else each for name, each in tensors.items()}
+        bias = [each for name, each in cut.items() if name in adapters.BIAS]
+        part.add_(bias[0].reshape(part.shape) * self.strength if bias else adapters.delta(part, cut, self.strength))
 
 
 def baking(model: Path, target: Path, loras: Sequence[Adapter] = (), vae: Path | None = None) -> Iterator[Event]:
@@ -90,36 +116,42 @@ def baked(weights: Weights, loras: Sequence[tuple[Weights, Adapter]]) -> tuple[W
                 continue
             found += 1
             strength = each.text if module.startswith(TEXT) else each.unet
-            for change in _changes(places[module], parts, strength):
+            for change in _changes(lora, module, places[module], parts, strength):
                 changes[change.target.name].append(change)
         if not found:
             raise UsageError(f"{each.path}: none of its modules has a place in {weights.path}; nothing would change.")
     tensors = {name: weights.lazy(name) for name in weights}
     for name, its_changes in changes.items():
         if name in tensors:
-            tensors[name] = LazyArray(tensors[name].info, partial(_changed, tensors[name], its_changes))
+            stream = partial(_changed, tensors[name], its_changes)
+            tensors[name] = LazyArray(tensors[name].info, partial(gathered, tensors[name].info, stream), stream)
     return Weights(tensors, weights.metadata, weights.path, weights.format, weights.extra), unused
 
 
-def _changes(target: Target, parts: Parts, strength: float) -> Iterator[_Change]:
+def _changes(lora: Weights, module: str, target: Target, parts: Parts, strength: float) -> Iterator[_Change]:
     kernel = {name: each for name, each in parts.items() if name not in adapters.BIAS}
     if adapters.algorithm_of(kernel):
-        yield _Change(target, kernel, strength)
+        yield _Change(lora, module, target, kernel, strength)
     for name in adapters.BIAS:
         if name in parts:
             place = Target(target.name.removesuffix("weight") + "bias", target.third)
-            yield _Change(place, {name: parts[name]}, strength, is_bias=True)
+            yield _Change(lora, module, place, {name: parts[name]}, strength)
 
 
-def _changed(tensor: LazyArray, changes: Sequence[_Change]) -> Array:
-    """Compute one tensor in full precision and round it once."""
-    dtype = tensor.info.dtype
-    whole = as_tensor(tensor.load(), dtype).float().clone()
-    for change in changes:
-        part = whole if change.target.third is None else whole.chunk(3)[change.target.third]
-        tensors = {name: as_tensor(each.load(), each.info.dtype).float() for name, each in change.parts.items()}
-        if change.is_bias:
-            part.add_(next(iter(tensors.values())).reshape(part.shape), alpha=change.strength)
-        else:
-            part.add_(adapters.delta(part, tensors, change.strength))
-    return as_array(whole.to(torch_dtype(dtype)), dtype)
+def _changed(tensor: LazyArray, changes: Sequence[_Change]) -> Iterator[Array]:
+    """Compute one tensor in full precision and round it once; a few rows at a time where all changes go by rows."""
+    info = tensor.info
+    jobs = [(change, change.loaded()) for change in changes]
+    count = info.shape[0] if info.shape else 1
+    by_rows = all(adapters.rows_of(tensors) for _, tensors in jobs)
+    at_a_time = max(1, _AT_A_TIME * count // max(1, info.size)) if by_rows else count
+    yield from in_blocks(_added(rows_of(tensor, at_a_time), count, jobs), info.dtype)
+
+
+def _added(pieces: Iterator[Any], count: int, jobs: Sequence[tuple[_Change, Mapping[str, Any]]]) -> Iterator[Any]:
+    start = 0
+    for rows in pieces:
+        for change, tensors in jobs:
+            change.add(rows, start, count, tensors)
+        yield rows
+        start += len(rows)

@@ -1,7 +1,8 @@
 """Numbers from one format to another, block by block, without ever holding a tensor whole."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,46 @@ def _cast_blocks(tensor: LazyArray, dtype: str) -> Iterator[Array]:
         count = len(block)
         buffer[:count].copy_(as_tensor(block, tensor.info.dtype))
         yield room[:count]
+
+
+def in_blocks(pieces: Iterable[Any], dtype: str) -> Iterator[Array]:
+    """Yield the numbers of torch tensors, however they come, in full blocks of a format.
+
+    The block is used again and again: a fresh one would cost more than the arithmetic.
+    """
+    import torch
+
+    room = torch.empty(BLOCK, dtype=torch_dtype(dtype))
+    block, filled = as_array(room, dtype), 0
+    for left in (piece.reshape(-1) for piece in pieces):
+        while len(left):
+            part, left = left[: BLOCK - filled], left[BLOCK - filled :]
+            room[filled : filled + len(part)].copy_(part)
+            filled += len(part)
+            if filled == BLOCK:
+                yield block
+                filled = 0
+    if filled:
+        yield block[:filled]
+
+
+def rows_of(tensor: LazyArray, count: int) -> Iterator[Any]:
+    """Yield a tensor as float32 of torch, `count` indices of its first axis at a time; each is lost with the next."""
+    import torch
+
+    width = prod(tensor.info.shape[1:])
+    room = torch.empty(count * width)
+    filled = 0
+    for left in (as_tensor(block, tensor.info.dtype) for block in tensor.blocks()):
+        while len(left):
+            part, left = left[: len(room) - filled], left[len(room) - filled :]
+            room[filled : filled + len(part)].copy_(part)
+            filled += len(part)
+            if filled == len(room):
+                yield room.view(-1, *tensor.info.shape[1:])
+                filled = 0
+    if filled:
+        yield room[:filled].view(-1, *tensor.info.shape[1:])
 
 
 def torch_dtype(dtype: str) -> Any:

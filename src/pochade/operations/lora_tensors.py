@@ -11,7 +11,7 @@ from pochade.adapters.lora import inner
 from pochade.errors import MalformedFileError
 from pochade.files import Array, LazyArray, Weights
 from pochade.kinds.adapter import ALPHA, DOWN, UP
-from pochade.operations.casting import FLOATS, as_array, as_tensor, torch_dtype
+from pochade.operations.casting import FLOATS, as_array, as_tensor, gathered, torch_dtype
 
 Parts: TypeAlias = Mapping[str, LazyArray]
 Shape: TypeAlias = tuple[int, ...]
@@ -19,7 +19,8 @@ Shape: TypeAlias = tuple[int, ...]
 
 def loaded(parts: Parts) -> dict[str, Any]:
     """Return a module's tensors as torch's, in full precision. Raises ValueError for NaN and infinity."""
-    tensors = {name: as_tensor(each.load(), each.info.dtype).float() for name, each in parts.items()}
+    arrays = {name: gathered(each.info, each.blocks) for name, each in parts.items()}
+    tensors = {name: as_tensor(array, parts[name].info.dtype).float() for name, array in arrays.items()}
     if not all(each.isfinite().all() for each in tensors.values()):
         raise ValueError("some numbers are not finite")
     return tensors

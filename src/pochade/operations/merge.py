@@ -11,11 +11,11 @@ from pochade.errors import UnknownNameError, UsageError
 from pochade.events import Event
 from pochade.files import LazyArray, TensorInfo, Weights
 from pochade.files.saving import saving
-from pochade.files.weights import BLOCK, Array
+from pochade.files.weights import Array
 from pochade.kinds import checkpoint
 from pochade.kinds.components import components
 from pochade.operations.blocks import block_weights, blocks_of
-from pochade.operations.casting import FLOATS, as_array, as_tensor, cast, gathered, torch_dtype
+from pochade.operations.casting import FLOATS, as_tensor, cast, gathered, in_blocks
 from pochade.operations.convert import DTYPES
 from pochade.operations.lineage import Hashing, lineage, refuse_inputs
 from pochade.operations.merge_lora import merging_loras
@@ -226,28 +226,7 @@ def _combined(merge: Merge, name: str, alpha: float, same: Sequence[LazyArray]) 
     way = partial(_sum, merge.factors) if merge.factors else METHODS[merge.method].merge
     settings = {each: getattr(merge, each) for each in _SETTINGS}
     stack = Stack(name, info.shape, len(same), alpha, settings, partial(_together, same))
-    yield from _blocks(way(stack), info.dtype)
-
-
-def _blocks(pieces: Iterator[Any], dtype: str) -> Iterator[Array]:
-    """Yield numbers in full blocks of a format, however they come.
-
-    The block, as those of _together(), is used again and again: a fresh one would cost more than the arithmetic.
-    """
-    import torch
-
-    room = torch.empty(BLOCK, dtype=torch_dtype(dtype))
-    block, filled = as_array(room, dtype), 0
-    for left in (piece.reshape(-1) for piece in pieces):
-        while len(left):
-            part, left = left[: BLOCK - filled], left[BLOCK - filled :]
-            room[filled : filled + len(part)].copy_(part)
-            filled += len(part)
-            if filled == BLOCK:
-                yield block
-                filled = 0
-    if filled:
-        yield block[:filled]
+    yield from in_blocks(way(stack), info.dtype)
 
 
 def _sum(factors: tuple[float, ...], stack: Stack) -> Iterator[Any]:

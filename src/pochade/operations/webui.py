@@ -1,4 +1,4 @@
-"""How a merge is told to A1111: `sd_merge_recipe` and `sd_merge_models` in the metadata, as web UIs write and show them."""
+"""How a merge is told to A1111: `sd_merge_recipe` and `sd_merge_models` in the metadata, which web UIs show."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _ROLES = ("primary", "secondary", "tertiary")
 
 
 def merge_told(parents: Mapping[str, Weights], options: Mapping[str, Any], hashing: Hashing) -> dict[str, str]:
-    """Return the metadata for a merge of `parents`, by role, with these options; ancestors that they tell of included."""
+    """Return the metadata for a merge of `parents`, by role, with these options, and for all ancestors they tell of."""
 
     def recipe(hashes: Hashes) -> str:
         known = [hashes.get(role) for role in parents]
