@@ -36,11 +36,17 @@ batch = 2
 crop = 32
 learning_rate = 1e-3
 
-[native]
+[[native]]
 steps = 3
 batch = 2
 learning_rate = 1e-3
 save_every = 1
+
+[[native]]
+steps = 2
+batch = 2
+learning_rate = 1e-3
+sketch = { steps = 2, batch = 2, learning_rate = 1e-3 }
 
 [[decoder]]
 steps = 1
@@ -77,7 +83,7 @@ def test_a_model_is_made_and_draws(recipe, tmp_path):
 def test_a_run_killed_in_the_middle_ends_with_the_same_model(recipe, tmp_path):
     list(train_recipe(recipe, tmp_path / "whole"))
     events = train_recipe(recipe, tmp_path / "killed")
-    next(event for event in events if isinstance(event, Step) and event.what == "unet" and event.done == 2)
+    next(event for event in events if isinstance(event, Step) and event.what == "unet-1" and event.done == 2)
     events.close()
     list(train_recipe(recipe, tmp_path / "killed"))
     whole, resumed = ((tmp_path / run / "model.safetensors").read_bytes() for run in ("whole", "killed"))

@@ -8,7 +8,6 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from pochade.errors import FileError, ResourceError
-from pochade.files.hashes import hashes
 from pochade.files.saving import replacing
 
 _SHORT = 10
@@ -16,10 +15,10 @@ _SHORT = 10
 
 def short_hash(path: Path) -> str:
     """First 10 hex digits of the SHA-256, as web UIs show it. A folder has none: the text is empty."""
-    return "" if path.is_dir() else sha256_of(path)[:_SHORT]
+    return "" if path.is_dir() else sha256(path)[:_SHORT]
 
 
-def sha256_of(path: Path) -> str:
+def sha256(path: Path) -> str:
     """The SHA-256 of a file in hex; computed anew when its size or time changed."""
     path = path.resolve()
     state = path.stat()
@@ -27,15 +26,10 @@ def sha256_of(path: Path) -> str:
     known = _remembered()
     entry = known.get(str(path))
     if entry is None or entry[1:] != mark:
-        entry = [hashes(path)["sha256"], *mark]
+        with path.open("rb") as file:
+            entry = [hashlib.file_digest(file, "sha256").hexdigest(), *mark]
         _remember({**known, str(path): entry})
     return str(entry[0])
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a whole file, in hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _cache() -> Path:

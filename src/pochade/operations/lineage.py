@@ -10,7 +10,7 @@ from pochade import __version__
 from pochade.errors import UsageError
 from pochade.files import Weights
 from pochade.files.saving import Pending
-from pochade.library.hashes import sha256_of
+from pochade.library.hashes import sha256
 
 KEY = "pochade.lineage"
 Hashes = Mapping[str, str]
@@ -30,7 +30,7 @@ class Hashing:
     def _compute(self, paths: Mapping[str, Path]) -> None:
         for role, path in paths.items():
             try:
-                self._futures[role].set_result(sha256_of(path))
+                self._futures[role].set_result(sha256(path))
             except OSError as error:
                 self._futures[role].set_exception(error)
 

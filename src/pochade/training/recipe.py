@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass
 
 from pochade.errors import MalformedFileError, MissingFileError, UsageError
 from pochade.training.loop import Plan
+from pochade.training.methods.native import NativeTraining
 from pochade.training.methods.vae import VAETraining
 
 _STRICT = ConfigDict(extra="forbid")
@@ -74,12 +75,20 @@ class VAEStage(Plan):
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
-class NativeStage(Plan):
-    """The training of UNet and text encoder; see NativeTraining."""
+class SketchStage(Plan):
+    """The training of the text encoder alone; see SketchTraining."""
 
     batch: PositiveInt
-    dropout: float = 0.1
-    snr_gamma: float = 5.0
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class NativeStage(Plan):
+    """One stage of the training of UNet and text encoder; see NativeTraining. With `sketch`, that comes first."""
+
+    batch: PositiveInt
+    dropout: float = NativeTraining.dropout
+    snr_gamma: float = NativeTraining.snr_gamma
+    sketch: SketchStage | None = None
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -93,7 +102,7 @@ class Recipe:
     data: Data
     networks: Networks
     vae: tuple[VAEStage, ...] = field(default=())
-    native: NativeStage
+    native: tuple[NativeStage, ...] = field(default=())
     decoder: tuple[VAEStage, ...] = field(default=())
 
     @classmethod

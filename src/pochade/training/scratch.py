@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pochade import __version__, files
 from pochade.errors import UsageError
@@ -22,7 +22,8 @@ from pochade.networks import VAE, CLIPText, UNet, array_of, clip_shapes, fresh, 
 from pochade.picturebook.pictures import PictureBook
 from pochade.sampling.table import NoiseTable
 from pochade.training.loop import LOG, Method, Plan, train
-from pochade.training.methods.native import NativeTraining
+from pochade.training.methods.native import NativeTraining, named
+from pochade.training.methods.sketch import SketchTraining
 from pochade.training.methods.vae import Parts, VAETraining
 from pochade.training.pictures import Pictures, as_tensor
 from pochade.training.plot import plot
@@ -50,22 +51,28 @@ def train_recipe(recipe: Recipe, folder: Path) -> Iterator[Event]:
     unseen = PictureBook(recipe.data.held_out, recipe.seed, "test")
     latents = yield from _latents(vae, pictures, folder / LATENTS)
     held_out = torch.cat(list(_encoded(vae, unseen)))
-    method = NativeTraining(
-        unet=fresh(UNet, unet_shapes(context=sizes.text.width, **asdict(sizes.unet)), recipe.seed),
-        text_encoder=fresh(CLIPText, clip_shapes(**asdict(sizes.text)), recipe.seed),
-        latents=latents,
-        pictures=pictures,
-        table=NoiseTable.scaled_linear(SD1.beta_start, SD1.beta_end),
-        seed=recipe.seed,
-        held_out=(held_out, unseen),
-        batch=recipe.native.batch,
-        dropout=recipe.native.dropout,
-        snr_gamma=recipe.native.snr_gamma,
-    )
-    yield from _stage(method, recipe.native, folder / "native", "unet")
+    unet = fresh(UNet, unet_shapes(context=sizes.text.width, **asdict(sizes.unet)), recipe.seed)
+    text_encoder = fresh(CLIPText, clip_shapes(**asdict(sizes.text)), recipe.seed)
+    for number, native in enumerate(recipe.native, 1):
+        if native.sketch:
+            sketch = SketchTraining(text_encoder, latents, pictures, native.sketch.batch, recipe.seed + number - 1)
+            yield from _stage(sketch, native.sketch, folder / f"sketch-{number}", f"sketch-{number}")
+        method = NativeTraining(
+            unet=unet,
+            text_encoder=text_encoder,
+            latents=latents,
+            pictures=pictures,
+            table=NoiseTable.scaled_linear(SD1.beta_start, SD1.beta_end),
+            seed=recipe.seed + number - 1,
+            held_out=(held_out, unseen),
+            batch=native.batch,
+            dropout=native.dropout,
+            snr_gamma=native.snr_gamma,
+        )
+        yield from _stage(method, native, folder / f"native-{number}", f"unet-{number}")
     for number, stage in enumerate(recipe.decoder, 1):
         yield from _train_vae(vae, book, stage, "decoder", recipe.seed + 100 + number, folder / f"decoder-{number}")
-    yield Saved(_export(recipe, method, vae, folder / MODEL))
+    yield Saved(_export(recipe, named(unet, text_encoder), vae, folder / MODEL))
 
 
 def _claim(recipe: Recipe, folder: Path) -> None:
@@ -136,9 +143,9 @@ def _encoded(vae: VAE, pictures: Pictures, limit: int | None = None) -> Iterator
         yield mean.float() * SD1.latent_scale
 
 
-def _export(recipe: Recipe, method: NativeTraining, vae: VAE, path: Path) -> Path:
+def _export(recipe: Recipe, parameters: dict[str, nn.Parameter], vae: VAE, path: Path) -> Path:
     """The checkpoint in the original layout, half precision, with modelspec metadata."""
-    tensors = {name: each.detach() for name, each in method.trainable().items()}
+    tensors = {name: each.detach() for name, each in parameters.items()}
     tensors |= {f"{SD1.vae_prefix}{name}": each for name, each in vae.state_dict().items()}
     arrays: dict[str, np.ndarray] = {name: array_of(each.half()) for name, each in tensors.items()}
     side = recipe.data.resolution

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pochade.families import SD1
 from pochade.networks import CLIPText, UNet
 from pochade.prompts import Tokenizer
 from pochade.sampling.table import NoiseTable
@@ -40,9 +41,7 @@ class NativeTraining:
         """Every parameter of both networks, named as in a checkpoint."""
         self.unet.requires_grad_(True)
         self.text_encoder.requires_grad_(True)
-        unet = {f"model.diffusion_model.{name}": each for name, each in self.unet.named_parameters()}
-        text = {f"cond_stage_model.transformer.{name}": each for name, each in self.text_encoder.named_parameters()}
-        return unet | text
+        return named(self.unet, self.text_encoder)
 
     def loss(self, step: int) -> Tensor:
         """Weighted error of the predicted noise over one batch."""
@@ -79,3 +78,9 @@ class NativeTraining:
     def _caption(self, epoch: int, index: int) -> str:
         rng = chance.generator(self.seed, "caption", epoch, index)
         return "" if rng.random() < self.dropout else self.pictures.caption(index, rng)
+
+
+def named(unet: UNet, text_encoder: CLIPText) -> dict[str, nn.Parameter]:
+    """The parameters of both networks by their names in a checkpoint."""
+    parts = {SD1.unet_prefix: unet, SD1.encoders[0].prefix: text_encoder}
+    return {f"{prefix}{name}": each for prefix, network in parts.items() for name, each in network.named_parameters()}
