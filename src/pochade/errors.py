@@ -15,6 +15,18 @@ PochadeError                    exit code
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
+from unicodedata import category
+
+
+def shown(text: str) -> str:
+    r"""Return a text as people get to see it: what would steer their terminal, or is no character, is escaped.
+
+    Names of tensors and files come from anywhere.
+
+    >>> print(shown("a\x1b[31m"))
+    a\x1b[31m
+    """
+    return "".join(each if each.isprintable() or category(each) == "Zs" else ascii(each)[1:-1] for each in text)
 
 
 class PochadeError(Exception):

@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -6,8 +7,10 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import pochade
 from pochade.cli import COMMANDS
 from pochade.errors import NumericalError
 
@@ -107,3 +110,15 @@ def test_stopping_is_clean(tmp_path, stop):
     assert "Traceback" not in errors
     saved = [line.strip() for line in (first + rest).splitlines()]
     assert sorted(str(path.relative_to(tmp_path)) for path in (tmp_path / "out").iterdir()) == sorted(saved)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have names of text alone")
+@pytest.mark.parametrize("verb", ["inspect", "doctor", "scan"])
+def test_names_that_are_no_text_can_be_shown(verb, tmp_path):
+    path = tmp_path / os.fsdecode(b"mod\xe9le\x1b[31m.safetensors")
+    pochade.save(path, {"a": np.ones(2)})
+    command, strict = [sys.executable, "-m", "pochade", verb, path], os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
+    told = subprocess.run([*command, "--json"], env=strict, capture_output=True, check=True).stdout
+    assert json.loads(told)["path"] == str(path)
+    words = subprocess.run(command, env=strict, capture_output=True, check=True, text=True).stdout
+    assert r"mod\udce9le\x1b[31m.safetensors" in words

@@ -1,12 +1,13 @@
 """Diffusers folders: whichever files a part's weights are in are found, and nothing outside the folder is read."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pochade import files
-from pochade.errors import MalformedFileError, UsageError
+from pochade.errors import FileError, MalformedFileError, UsageError
 from pochade.files import Weights
 from pochade.files.saving import replacing_folder
 from pochade.files.torch_zip_writing import saving_torch
@@ -72,6 +73,9 @@ def test_shards_are_one_part(folder, index):
     [
         ({"weight_map": {"a": "../secret.safetensors"}}, "no file in its folder"),
         ({"weight_map": {"a": "/etc/passwd"}}, "no file in its folder"),
+        ({"weight_map": {"a": ""}}, "no file in its folder"),
+        ({"weight_map": {"a": ".."}}, "no file in its folder"),
+        ({"weight_map": {"a": "gone.safetensors"}}, "no file in its folder"),
         ({"weight_map": {"b": "x.safetensors"}}, "does not hold it"),
         ({"weight_map": 3}, "no weight_map"),
         ({}, "no weight_map"),
@@ -141,3 +145,13 @@ def test_a_folder_that_is_there_is_never_replaced(tmp_path):
     with pytest.raises(UsageError, match="exists already"), replacing_folder(tmp_path / "model"):
         pass
     assert (tmp_path / "model" / "mine").read_text() == "x"
+
+
+@pytest.mark.parametrize("method", ["iterdir", "read_text"])
+def test_what_the_system_forbids_is_explained(folder, monkeypatch, method):
+    def forbidden(self, **_):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, method, forbidden)
+    with pytest.raises(FileError, match="cannot be read: Permission denied"):
+        files.open(folder)

@@ -71,3 +71,11 @@ def test_impossible_paths_are_file_errors(tmp_path):
     for path in ("a\0b", "x" * 5000):
         with pytest.raises(FileError):
             files.open(tmp_path / path)
+
+
+def test_blocks_of_a_file_that_is_gone_are_explained(tmp_path):
+    path = files.save(tmp_path / "a.safetensors", {"a": np.ones(2, np.float32)})
+    tensor = files.open(path).lazy("a")
+    path.unlink()
+    with pytest.raises(FileError, match="cannot be read"):
+        list(tensor.blocks())

@@ -78,3 +78,10 @@ def test_two_text_encoders_are_numbered():
     names = ("text_encoder.text_model.x.lora_A.weight", "text_encoder_2.text_model.x.lora_A.weight")
     found = modules_of(Weights.from_arrays(dict.fromkeys(names, np.ones(2))))
     assert list(found) == ["lora_te1_text_model_x", "lora_te2_text_model_x"]
+
+
+def test_peft_s_lengths_under_kohya_s_name_are_read():
+    arrays = {"lora_unet_x.lora_magnitude_vector": np.ones(4), "lora_unet_x.lora_down.weight": np.ones((2, 3, 1, 1))}
+    assert modules_of(Weights.from_arrays(arrays))["lora_unet_x"]["dora_scale"].info.shape == (4, 1, 1, 1)
+    odd = {"lora_unet_lora_magnitude_vector.alpha": np.ones(())}
+    assert list(modules_of(Weights.from_arrays(odd))) == ["lora_unet_lora_magnitude_vector"]

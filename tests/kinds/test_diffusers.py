@@ -140,3 +140,18 @@ def test_a_network_in_diffusers_names_is_opened_in_the_original_s(name, tmp_path
     path = files.save(tmp_path / "x.safetensors", {key: np.zeros(shape, np.float32) for key, shape in small.items()})
     original = {each.removeprefix("control_model.") for each in shapes(f"{name}.ldm")}
     assert set(open_model(path)) == original
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "shape"), [("sd15", "token_embedding.weight", (5,)), ("sd2-v", "in_proj_weight", ())]
+)
+def test_shapes_that_no_network_has_are_refused(family, name, shape):
+    tensors = {each: shape if each.endswith(name) else its for each, its in shapes(f"{family}.ldm").items()}
+    with pytest.raises(MalformedFileError, match="cannot be described"):
+        as_folder(hollow(tensors), None)
+
+
+def test_a_vae_without_levels_is_refused():
+    tensors = without(shapes("sd15.ldm"), "first_stage_model.encoder.down.")
+    with pytest.raises(MalformedFileError, match="cannot be described"):
+        as_folder(hollow(tensors), None)

@@ -239,7 +239,25 @@ def test_alphas_that_only_the_metadata_tells_count(settings, alphas):
     assert tuple(told) == alphas
 
 
-def test_broken_settings_are_refused():
-    weights = Weights.from_arrays({"unet.conv_in.lora_A.weight": np.ones((4, 6))}, {lora.SETTINGS: "{"})
+@pytest.mark.parametrize("settings", ["{", "[" * 100_000])
+def test_broken_settings_are_refused(settings):
+    weights = Weights.from_arrays({"unet.conv_in.lora_A.weight": np.ones((4, 6))}, {lora.SETTINGS: settings})
     with pytest.raises(MalformedFileError, match="broken lora_adapter_metadata"):
         modules_of(weights)
+
+
+@pytest.mark.parametrize("arguments", ["None", "[" * 100_000, "[]"])
+def test_arguments_that_are_no_table_are_forgotten(arguments):
+    tensors = {"a.lora_down.weight": np.ones((2, 3)), "a.alpha": np.ones(())}
+    assert lora.told_sizes(tensors, {"ss_network_args": arguments}) == {
+        "ss_network_dim": "2", "ss_network_alpha": "1.0",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("naming", "part"), [("kohya", "lora_down.weight"), ("peft", "dora_scale")])
+def test_numbers_in_place_of_matrices_are_refused(naming, part):
+    module = "lora_unet_mid_block_attentions_0_proj_in"
+    parts = {"lora_down.weight": np.ones((2, 3)), "lora_up.weight": np.ones((3, 2)), part: np.ones(())}
+    weights = Weights.from_arrays({f"{module}.{name}": each for name, each in parts.items()})
+    with pytest.raises(MalformedFileError, match=module):
+        in_naming(weights, naming, SD1)

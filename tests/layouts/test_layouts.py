@@ -2,7 +2,7 @@
 
 import pytest
 
-from pochade.layouts import kohya, text, unet, vae
+from pochade.layouts import text, unet, vae
 
 from ..families.manifests import manifest, part, shapes
 
@@ -93,14 +93,13 @@ def test_names_of_nothing_known_stay():
     assert vae.to_original([]) == {}
 
 
-@pytest.mark.parametrize("name", ["lora-kohya-sd15-r8", "locon-kohya-sd15-r8c4"])
-def test_every_module_of_a_kohya_file_is_found(name):
-    table = kohya.unet_modules(part(ORIGINAL, PARTS["unet"][1])) | kohya.text_modules(
-        part(ORIGINAL, PARTS["text_encoder"][1])
-    )
-    modules = {key.split(".")[0] for key in shapes(name)}
-    assert modules <= table.keys()
-    assert table["lora_unet_mid_block_attentions_0_transformer_blocks_0_ff_net_0_proj"] == (
-        "middle_block.1.transformer_blocks.0.ff.net.0.proj"
-    )
-    assert len(set(table.values())) == len(table)
+def test_numbers_in_names_cost_nothing():
+    names = ["encoder.down_blocks.9999.resnets.9999.x", f"encoder.down_blocks.{'9' * 5000}.resnets.0.x"]
+    assert list(vae.to_original(names).values()) == ["encoder.down.9999.block.9999.x", names[1]]
+
+
+def test_levels_of_a_decoder_alone_are_turned_round():
+    names = ["decoder.up_blocks.0.resnets.2.conv1.weight", "decoder.up_blocks.3.resnets.0.conv1.weight"]
+    assert list(vae.to_original(names).values()) == [
+        "decoder.up.3.block.2.conv1.weight", "decoder.up.0.block.0.conv1.weight",
+    ]  # fmt: skip

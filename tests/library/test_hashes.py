@@ -37,10 +37,11 @@ def test_a_cache_that_cannot_be_kept_only_costs_time(cache, tmp_path):
     assert short_hash(model) == digest(b"one")
 
 
-def test_a_damaged_cache_is_forgotten(cache, tmp_path):
+@pytest.mark.parametrize("damaged", ["[", "[" * 100_000, "[]", '{"MODEL": 5}', '{"MODEL": [5, 3, 3]}'])
+def test_a_damaged_cache_is_forgotten(cache, tmp_path, damaged):
     model = tmp_path / "a.safetensors"
     model.write_bytes(b"one")
     cache.parent.mkdir()
-    cache.write_text("[")
+    cache.write_text(damaged.replace("MODEL", str(model)))
     assert short_hash(model) == digest(b"one")
     assert short_hash(model) == digest(b"one")

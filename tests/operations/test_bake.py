@@ -151,3 +151,23 @@ def test_weights_are_read_behind_the_name(written, weights):
 def test_wrong_weights_are_explained():
     with pytest.raises(UsageError, match="weights as numbers"):
         Adapter.read("a:strong")
+
+
+def test_a_lora_with_more_rows_than_the_weight_is_refused(tmp_path):
+    source, _ = model(tmp_path)
+    path, tensors = lora(tmp_path, [UNET])
+    files.save(path, tensors | {f"{UNET}.lora_up.weight": np.ones((2 * WIDTH, 2), np.float32)})
+    with pytest.raises(MalformedFileError, match="must have 4 rows"):
+        bake(source, tmp_path / "y.safetensors", Adapter(path))
+
+
+def test_a_strength_that_is_no_number_is_refused():
+    with pytest.raises(UsageError, match="finite"):
+        Adapter.read("a.safetensors:nan")
+
+
+def test_odd_lengths_are_explained(tmp_path):
+    source, _ = model(tmp_path)
+    path, _ = lora(tmp_path, [UNET], extra={f"{UNET}.dora_scale": np.array(1, np.float32)})
+    with pytest.raises(MalformedFileError, match=UNET):
+        bake(source, tmp_path / "out.safetensors", Adapter(path))

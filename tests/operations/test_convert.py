@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import sys
 
 import ml_dtypes
 import numpy as np
@@ -155,3 +157,83 @@ def test_only_leaves_out_strangers_but_keeps_what_marks_the_model(tmp_path):
     found = files.open(operations.convert(source, tmp_path / "b.safetensors", only=every))
     assert "v_pred" in found and "strange.weight" not in found
     assert "strange.weight" in files.open(operations.convert(source, tmp_path / "c.safetensors"))
+
+
+def test_a_checkpoint_in_a_pickle_still_says_that_it_predicts_v(tmp_path):
+    path = files.save(tmp_path / "a.safetensors", model("sd2-v.ldm"), {"modelspec.prediction_type": "v"})
+    pickled = operations.convert(path, tmp_path / "a.ckpt")
+    assert operations.inspect(pickled)["prediction"] == "v"
+
+
+def test_embeddings_keep_a_name_that_programs_know(tmp_path):
+    old = {"string_to_param": {"*": torch.ones(2, 768)}, "name": "cat"}
+    torch.save(old, tmp_path / "cat.pt")
+    made = operations.convert(tmp_path / "cat.pt", tmp_path / "cat.safetensors")
+    assert list(files.open(made)) == ["emb_params"]
+    with pytest.raises(UsageError, match="no program would read it"):
+        operations.convert(made, tmp_path / "other.pt")
+
+
+def test_a_hypernetwork_stays_what_it_is(tmp_path):
+    network = {"linear.0.weight": torch.ones(4, 4), "linear.0.bias": torch.ones(4)}
+    torch.save({320: (network, network), "activation_func": "relu"}, tmp_path / "h.pt")
+    with pytest.raises(UsageError, match="hypernetwork"):
+        operations.convert(tmp_path / "h.pt", tmp_path / "h.safetensors")
+
+
+def test_float8_becomes_what_is_asked(tmp_path):
+    numbers = np.arange(-8, 8).astype(ml_dtypes.float8_e4m3fn)
+    path = files.save(tmp_path / "a.safetensors", {"a": numbers})
+    found = files.open(operations.convert(path, tmp_path / "b.safetensors", dtype="fp16"))
+    np.testing.assert_array_equal(found["a"], numbers.astype(np.float16))
+
+
+def test_a_vae_with_other_latents_is_refused(source, tmp_path):
+    before = files.open(source)
+    names = {name.removeprefix(SD1.vae_prefix): name for name in before if name.startswith(SD1.vae_prefix)}
+    wide = {name: before[old] for name, old in names.items()} | {"decoder.conv_in.weight": np.ones((3, 16, 3, 3), "f4")}
+    path = files.save(tmp_path / "vae.safetensors", wide)
+    with pytest.raises(UsageError, match="16"):
+        operations.convert(source, tmp_path / "b.safetensors", vae=path)
+
+
+def test_the_vae_of_another_family_s_checkpoint_is_refused(source, tmp_path):
+    other = files.save(
+        tmp_path / "xl.safetensors", {k: np.ones(v, "f4") for k, v in narrow(shapes("sdxl-base.ldm"), 2).items()}
+    )
+    with pytest.raises(UsageError, match="would spoil pictures"):
+        operations.convert(source, tmp_path / "b.safetensors", vae=other)
+
+
+def test_the_hash_of_other_numbers_is_not_kept(tmp_path):
+    path = files.save(tmp_path / "a.safetensors", model(), {"modelspec.hash_sha256": "0xabc", "author": "me"})
+    metadata = files.open(operations.convert(path, tmp_path / "b.safetensors", dtype="fp16")).metadata
+    assert "modelspec.hash_sha256" not in metadata
+    assert metadata["author"] == "me"
+
+
+@pytest.mark.parametrize("history", ["x", "[]", "{" * 100_000])
+def test_a_history_that_is_none_is_left_out(tmp_path, history):
+    source = files.save(tmp_path / "a.safetensors", {"a": np.ones(2)}, {"pochade.lineage": history})
+    told = files.open(operations.convert(source, tmp_path / "b.safetensors")).metadata["pochade.lineage"]
+    assert set(json.loads(told)["parents"]["model"]) == {"name", "bytes", "sha256"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have names of text alone")
+def test_a_name_that_is_no_text_is_remembered(tmp_path):
+    source = files.save(tmp_path / os.fsdecode(b"mod\xe9le.safetensors"), {"a": np.ones(2)})
+    told = files.open(operations.convert(source, tmp_path / "b.safetensors")).metadata["pochade.lineage"]
+    assert json.loads(told)["parents"]["model"]["name"] == source.name
+
+
+def test_a_hash_that_cannot_be_told_ends_the_work(source, tmp_path, monkeypatch):
+    monkeypatch.setattr("pochade.operations.lineage.sha256", lambda path: {}["no such thing"])
+    with pytest.raises(KeyError, match="no such thing"):
+        operations.convert(source, tmp_path / "a.safetensors")
+    assert not (tmp_path / "a.safetensors").exists()
+
+
+def test_averages_of_what_nobody_knows_are_named(tmp_path):
+    source = files.save(tmp_path / "a.safetensors", model() | {SD1.ema_name(SD1.unet_prefix) + "foo": np.ones(2)})
+    with pytest.raises(UsageError, match="--ema use: 'foo' is no name"):
+        operations.convert(source, tmp_path / "b.safetensors", ema="use")

@@ -14,6 +14,7 @@ from pochade import files
 from pochade.errors import MalformedFileError, MissingFileError
 from pochade.events import Made
 from pochade.families import SD1
+from pochade.library.copies import copies
 from pochade.operations.doctor import diagnose, diagnosing
 
 from ..families.manifests import narrow, shapes
@@ -230,3 +231,16 @@ def test_links_that_lead_nowhere_stop_nothing(tmp_path):
     library(tmp_path, model=SD1_MODEL)
     (tmp_path / "a.safetensors").symlink_to(tmp_path / "gone")
     assert found_in(tmp_path) == {"a": ("missing",), "model": ()}
+
+
+def test_a_file_that_goes_meanwhile_is_no_copy(tmp_path):
+    one, other = (files.save(tmp_path / f"{name}.safetensors", {"a": np.ones(2, np.float32)}) for name in "ab")
+    assert copies([tmp_path / "gone", one, other]) == {other: one}
+
+
+def test_names_that_would_steer_the_terminal_are_escaped(tmp_path):
+    steering = "\x1b[31mred\n\u202e"
+    tensors = arrays() | {steering: np.ones(2, np.float16), "model.diffusion_model." + steering: np.full(2, np.nan)}
+    messages = " ".join(each.message for each in diagnose(files.save(tmp_path / "a.safetensors", tensors)).problems)
+    assert messages.isprintable()
+    assert messages.count(r"\x1b[31mred\n\u202e") == 2

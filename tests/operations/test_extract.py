@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pochade import families, files, operations
-from pochade.errors import UsageError
+from pochade.errors import MalformedFileError, UsageError
 from pochade.events import Saved, Warned
 from pochade.families import SD1, SD2, SDXL
 from pochade.kinds import lora as lora_kind
@@ -110,3 +110,14 @@ def test_sampling_captures_what_the_exact_way_captures(power):
     error = float((matrix - found.left @ found.right).norm() / matrix.norm())
     assert error == pytest.approx(found.error, rel=1e-2, abs=1e-4)
     assert error <= 1.01 * best
+
+
+@pytest.mark.parametrize("is_base", [True, False])
+def test_numbers_that_are_none_are_named(tmp_path, is_base):
+    one, arrays = model(tmp_path)
+    name = "model.diffusion_model.middle_block.1.proj_in.weight"
+    arrays[name].flat[0] = np.nan
+    other = files.save(tmp_path / "broken.safetensors", arrays)
+    pair = (other, one) if is_base else (one, other)
+    with pytest.raises(MalformedFileError, match=f"broken.safetensors: '{name}' holds NaN"):
+        list(extracting_lora(*pair, tmp_path / "lora.safetensors"))

@@ -9,7 +9,7 @@ from diffusers import StableDiffusionPipeline
 from transformers import CLIPTokenizer
 
 from pochade import Pipeline, files, kinds, operations
-from pochade.errors import UsageError
+from pochade.errors import MalformedFileError, UsageError
 from pochade.events import Made, Saved, Step, Warned
 from pochade.generation.model import shipped_model
 from pochade.operations import Conversion, convert, converting
@@ -135,3 +135,56 @@ def test_a_folder_that_is_there_is_left_alone(shipped):
 def test_doctor_sees_a_folder_as_one_model(shipped):
     found = [event.result for event in diagnosing(shipped.parent) if isinstance(event, Made)]
     assert [each.path for each in found] == [shipped]
+
+
+@pytest.mark.parametrize("name", ["/{outside}/victim/x", "../../{outside}/x", "a/b/c", "image_encoder/vision.weight"])
+def test_names_with_slashes_never_become_places(name, tmp_path):
+    (tmp_path / "victim").mkdir()
+    odd = name.format(outside=str(tmp_path).strip("/"))
+    tensors = numbered(narrow(shapes("sd15.ldm"), 3)) | {odd: np.ones(2, np.float32)}
+    source = files.save(tmp_path / "a.safetensors", tensors)
+    folder = convert(source, tmp_path / "folder")
+    assert list((tmp_path / "victim").iterdir()) == []
+    assert odd in files.open(folder / "unplaced.safetensors")
+    assert odd in files.open(convert(folder, tmp_path / "b.safetensors"))
+
+
+def test_what_a_network_alone_has_no_place_for_comes_back(tmp_path):
+    vae = {name[18:]: array for name, array in numbered(narrow(shapes("sd15.ldm"), 3)).items() if name[:5] == "first"}
+    source = files.save(tmp_path / "a.safetensors", vae | {"extra": np.ones(2, np.float32)})
+    back = files.open(convert(convert(source, tmp_path / "vae"), tmp_path / "b.safetensors"))
+    assert set(back) == set(vae) | {"extra"}
+
+
+def test_nothing_is_written_into_a_folder_that_is_read(shipped):
+    target = shipped / "unet" / "diffusion_pytorch_model.safetensors"
+    before = target.read_bytes()
+    with pytest.raises(UsageError, match="which is read"):
+        convert(shipped, target)
+    assert target.read_bytes() == before
+
+
+def test_a_schedule_up_to_noise_alone_is_kept_by_its_marker(shipped, tmp_path):
+    source = files.open(shipped_model())
+    marked = {name: source[name] for name in source} | {"ztsnr": np.zeros(0, np.float32)}
+    path = files.save(tmp_path / "a.safetensors", marked, {"modelspec.prediction_type": "v"})
+    folder = convert(path, tmp_path / "folder")
+    scheduler = json.loads((folder / "scheduler" / "scheduler_config.json").read_text())
+    assert (scheduler["rescale_betas_zero_snr"], scheduler["prediction_type"]) == (True, "v_prediction")
+    (folder / "unplaced.safetensors").unlink()
+    assert "ztsnr" in files.open(convert(folder, tmp_path / "b.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("family", "folder", "name", "shape"),
+    [
+        ("sd2-v", "text_encoder", "text_model.encoder.layers.0.self_attn.q_proj.weight", ()),
+        ("sdxl-base", "text_encoder_2", "text_projection.weight", (5,)),
+    ],
+)
+def test_shapes_that_do_not_fit_are_refused(family, folder, name, shape, tmp_path):
+    source = files.save(tmp_path / "a.safetensors", numbered(narrow(shapes(f"{family}.ldm"))))
+    part = convert(source, tmp_path / "folder") / folder
+    files.save(part / "model.safetensors", dict(files.open(part)) | {name: np.ones(shape, np.float32)})
+    with pytest.raises(MalformedFileError, match=f"has a broken {folder}"):
+        kinds.open_model(tmp_path / "folder")

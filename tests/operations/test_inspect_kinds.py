@@ -162,3 +162,38 @@ def test_an_upscaler_in_its_wrapping(tmp_path):
     torch.save({"params_ema": state}, tmp_path / "RealESRGAN.pth")
     report = inspect(tmp_path / "RealESRGAN.pth")
     assert (report["kind"], report["format"], report["scale"], report["problems"]) == ("upscaler", "ckpt", 4, [])
+
+
+LONG = "9" * 5000
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"model.diffusion_model.input_blocks.1.1.transformer_blocks.{LONG}.attn1.to_q.weight"],
+        [f"down_blocks.{LONG}.resnets.{LONG}.conv1.weight"],
+        [f"input_blocks.{LONG}.{LONG}.x.weight"],
+        [f"encoder.down_blocks.0.resnets.{LONG}.conv1.weight"],
+        [f"lora_unet_x_transformer_blocks_{LONG}_attn1.lora_down.weight"],
+        [f"lora_te_text_model_encoder_layers_{LONG}_mlp_fc1.lora_down.weight"],
+        [f"model.{LONG}.weight", "model.1.sub.0.RDB1.conv1.0.weight"],
+    ],
+)
+def test_numbers_without_end_are_names_like_others(names, tmp_path):
+    path = files.save(tmp_path / "a.safetensors", {name: np.ones((2, 2), np.float32) for name in names})
+    assert inspect(path)["parameters"] == 4 * len(names)
+
+
+def test_an_endless_configuration_beside_a_model_is_read_at_once(tmp_path):
+    tensors = narrow({name: shape for name, shape in shapes("sd2-v.ldm").items() if name.startswith("model.")})
+    path = files.save(tmp_path / "a.safetensors", {name: np.ones(shape) for name, shape in tensors.items()})
+    path.with_suffix(".yaml").write_text("\n" * 900_000 + "  parameterization: v\n")
+    assert inspect(path)["prediction"] == "v"
+
+
+def test_a_folder_without_a_name_is_inspected(tmp_path, monkeypatch):
+    tensors = narrow({name: shape for name, shape in shapes("sd15.ldm").items() if name.startswith("model.")})
+    arrays = {name: np.ones(shape) for name, shape in tensors.items()}
+    files.save(tmp_path / "diffusion_pytorch_model.safetensors", arrays)
+    monkeypatch.chdir(tmp_path)
+    assert inspect(".")["kind"] == "unet"

@@ -4,6 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -157,6 +158,7 @@ def test_expressions(text, factors):
         ("a + *", "where a model or number"),
         ('a + "b', "odd signs in quotes"),
         ("(" * 1000 + "a", "too many brackets"),
+        ("-" * 3000 + "a", "too many brackets or signs"),
     ],
 )
 def test_wrong_expressions_are_explained(text, said):
@@ -253,3 +255,67 @@ def test_loras_are_merged_by_sums_alone(three, tmp_path):
         operations.merge(Merge(method="slerp"), tmp_path / "z.safetensors", paths)
     with pytest.raises(UsageError, match="Only LoRAs"):
         operations.merge(Merge(factors=(0.5, 0.5), rank=4), tmp_path / "z.safetensors", three[:2])
+
+
+def test_float8_models_are_merged(tmp_path):
+    numbers = np.arange(8).astype(ml_dtypes.float8_e4m3fn)
+    models = [files.Weights.from_arrays({"encoder.conv_in.weight": each}) for each in (numbers, numbers * 3)]
+    found = merged(models, Merge(factors=(0.5, 0.5)))["encoder.conv_in.weight"]
+    np.testing.assert_array_equal(found.astype(np.float32), np.arange(8) * 2)
+
+
+def test_models_with_nothing_in_common_are_refused():
+    models = [files.Weights.from_arrays({name: np.ones(2, np.float32)}) for name in ("x", "y")]
+    with pytest.raises(UsageError, match="no weights in common"):
+        merged(models, Merge(factors=(0.5, 0.5)))
+
+
+@pytest.mark.parametrize(
+    "options", [{"alpha": float("nan")}, {"factors": (1.0, float("inf"))}, {"parts": {"vae": float("nan")}}]
+)
+def test_weights_that_are_no_numbers_are_refused(options):
+    with pytest.raises(UsageError, match="no finite number"):
+        Merge(method="slerp", **options)
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(UnknownNameError, match="fp16"):
+        Merge(factors=(1.0,), dtype="float16")
+
+
+def test_the_name_of_the_result_tells_its_container(three, tmp_path):
+    a, b, _ = three
+    made = operations.merge(Merge(factors=(0.5, 0.5)), tmp_path / "m.ckpt", [a, b])
+    assert files.open(made).format == "ckpt"
+    with pytest.raises(UsageError, match="tells no format"):
+        operations.merge(Merge(factors=(0.5, 0.5)), tmp_path / "m.zip", [a, b])
+
+
+def test_a_recipe_s_models_are_known_by_their_hash(three, tmp_path):
+    a, b, c = three
+    made = operations.merge(Merge(factors=(0.25, 0.75)), tmp_path / "made.safetensors", [a, b])
+    library = tmp_path / "library"
+    library.mkdir()
+    (library / "a.safetensors").write_bytes(c.read_bytes())  # another model of that name
+    (library / "moved.safetensors").write_bytes(a.read_bytes())
+    (library / "b.safetensors").write_bytes(b.read_bytes())
+    paths, _ = recipe_in(made, lambda name: library / name, [library])
+    assert [path.name for path in paths] == ["moved.safetensors", "b.safetensors"]
+    (library / "moved.safetensors").unlink()
+    with pytest.raises(UsageError, match=r"is not the a\.safetensors that was merged"):
+        recipe_in(made, lambda name: library / name, [library])
+
+
+def test_blocks_without_a_number_count_to_the_first():
+    start = "model.diffusion_model.input_blocks."
+    assert set(blocks_of([f"{start}foo", f"{start}{'9' * 5000}.0.weight"]).values()) == {"IN00"}
+
+
+def test_what_other_programs_told_of_a_merge_may_be_anything(tmp_path):
+    nested = '{"a":' * 700 + "1" + "}" * 700
+    told = {"sd_merge_models": "[" * 100_000, "sd_merge_recipe": "x", "pochade.lineage": nested}
+    one = files.save(tmp_path / "a.safetensors", model(0), told)
+    files.save(tmp_path / "b.safetensors", model(1))
+    found = files.open(operations.merge("0.5*a + 0.5*b", tmp_path / "x.safetensors", folders=[tmp_path]))
+    assert [each["name"] for each in json.loads(found.metadata["sd_merge_models"]).values()] == [one.stem, "b"]
+    assert "lineage" not in json.loads(found.metadata["pochade.lineage"])["parents"]["model-1"]

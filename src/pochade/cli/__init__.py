@@ -4,6 +4,7 @@ Progress goes to stderr and results to stdout. Exit codes: 0 done, 1 finding, 2 
 5 no memory or disk left.
 """
 
+import io
 import signal
 import sys
 from importlib import import_module
@@ -13,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from pochade import __version__
+from pochade.cli.common import tell
 from pochade.cli.failures import STOPPED, Failure, failure_of
 from pochade.errors import PochadeError
 
@@ -65,7 +67,7 @@ class Commands(TyperGroup):
 
 
 def _report(failure: Failure) -> None:
-    typer.echo(failure.sentence, err=True)
+    tell(failure.sentence, err=True)
 
 
 def _show_version(wanted: bool) -> None:
@@ -91,6 +93,8 @@ def pochade(
 
 def main() -> None:
     """Run the command line; a request to terminate ends it as cleanly as Ctrl-C does."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold bytes that are no text
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from pochade.errors import shown
+
 Models = Annotated[
     list[Path] | None,
     typer.Option(
@@ -12,3 +14,8 @@ Models = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def tell(text: str, err: bool = False) -> None:
+    """Print lines for people; what in them is not fit for a terminal is escaped."""
+    typer.echo("\n".join(map(shown, text.split("\n"))), err=err)

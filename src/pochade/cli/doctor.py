@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pochade.cli.common import Json
+from pochade.cli.common import Json, tell
 
 if TYPE_CHECKING:
     from pochade.operations.doctor import Diagnosis
@@ -38,7 +38,7 @@ def doctor(
         for each in watch(diagnosing(path, deep=not fast, base=base)):
             found.append(each)
             if not as_json:
-                typer.echo(_told(each))
+                tell(_told(each))
     ill = sum(bool(each.problems) for each in found)
     if as_json:
         reports = [each.as_dict() for each in found]

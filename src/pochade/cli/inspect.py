@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pochade.cli.common import Json
+from pochade.cli.common import Json, tell
 
 app = typer.Typer(add_completion=False)
 
@@ -36,13 +36,13 @@ def inspect(
         try:
             report = operations.inspect(path, hashes=hashes, deep=deep)
         except FileError as error:
-            typer.echo(f"Error: {error}", err=True)
+            tell(f"Error: {error}", err=True)
             reports.append(report_of_unreadable(path, error))
             code = error.exit_code
             continue
         reports.append(report)
         if not as_json:
-            typer.echo(_card(report))
+            tell(_card(report))
     if as_json:
         typer.echo(json.dumps(reports[0] if len(reports) == 1 else reports, indent=2, ensure_ascii=False))
     raise typer.Exit(code)

@@ -21,7 +21,7 @@ def merge(
     ] = None,
     method: Annotated[str, typer.Option("--method", metavar="NAME", help="Merge by a method instead of a sum.")] = "",
     models: Annotated[
-        list[str] | None,
+        list[Path] | None,
         typer.Option("--models", envvar="POCHADE_MODELS", metavar="FILE… | DIR", help="Models, or where they are."),
     ] = None,
     alpha: Annotated[float | None, typer.Option("--alpha", help="The weight of a method.")] = None,
@@ -55,11 +55,11 @@ def merge(
     from pochade.operations import recipes
     from pochade.operations.merge import Merge, merging
 
-    folders = [Path(each) for each in models or () if Path(each).is_dir()]
-    named = [each for each in models or () if not Path(each).is_dir()] + (recipe or [])
+    folders = [each for each in models or () if each.is_dir()]
+    named = [str(each) for each in models or () if not each.is_dir()] + (recipe or [])
     find = partial(find_model, folders=[*folders, recipe_of.parent if recipe_of else Path()])
     if recipe_of:
-        paths, merge = recipes.recipe_in(recipe_of, find)
+        paths, merge = recipes.recipe_in(recipe_of, find, [*folders, recipe_of.parent])
     elif method:
         paths, merge = [find(name) for name in named], Merge(method=method)
     elif len(named) == 1:

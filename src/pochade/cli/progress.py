@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from pochade.errors import shown
 from pochade.events import Event, Made, Saved, Step, Warned
 
 _LINE_EVERY = 2.0  # seconds between plain lines
@@ -20,7 +21,7 @@ def watch(events: Iterable[Event]) -> Iterator[Any]:
             if isinstance(event, Step):
                 show(event)
             elif isinstance(event, Warned):
-                print(f"Note: {event.message}", file=sys.stderr)
+                print(f"Note: {shown(event.message)}", file=sys.stderr)
             elif isinstance(event, Made):
                 yield event.result
             elif isinstance(event, Saved):

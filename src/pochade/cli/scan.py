@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pochade.cli.common import Json
+from pochade.cli.common import Json, tell
 
 app = typer.Typer(add_completion=False)
 
@@ -35,7 +35,7 @@ def scan(
         for each in verdicts(path):
             found.append(each)
             if not as_json:
-                typer.echo(line(each))
+                tell(line(each))
     counts = Counter(each.verdict for each in found)
     if as_json:
         reports = [each.as_dict() for each in found]

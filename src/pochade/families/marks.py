@@ -17,7 +17,7 @@ _CLASSES = {
     "label_emb00weight", "label_embweight",
     "class_embeddinglinear_1weight", "class_embeddingweight", "add_embeddinglinear_1weight",
 }  # fmt: skip
-_BLOCK = re.compile(r"transformer_blocks(\d+)(?:attn|ff|norm)")
+_BLOCK = re.compile(r"transformer_blocks(\d{1,4})(?:attn|ff|norm)")
 _FOURTH_LEVEL = ("input_blocks9", "down_blocks3")
 
 

@@ -5,12 +5,14 @@ pickles. Names are the part's name, a slash, and the tensor's.
 """
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from pochade.errors import MalformedFileError
+from pochade.files.mapped import reading
 from pochade.files.weights import LazyArray, Weights
 
 INDEX = "model_index.json"
@@ -35,8 +37,11 @@ def read(folder: Path, open: Open) -> Weights:
 
     The descriptions are in `extra["configs"]`, by part. Raises MalformedFileError for a folder that is neither.
     """
-    if not (folder / INDEX).is_file():
-        return _part_alone(folder, open)
+    with reading(folder):
+        return _whole(folder, open) if (folder / INDEX).is_file() else _part_alone(folder, open)
+
+
+def _whole(folder: Path, open: Open) -> Weights:
     configs: dict[str, Any] = {INDEX: _json(folder / INDEX)}
     arrays: dict[str, LazyArray] = {}
     for part, place in configs[INDEX].items():
@@ -115,6 +120,6 @@ def _tensors(folder: Path, found: Path, open: Open) -> Iterator[tuple[str, LazyA
 
 def _inside(folder: Path, shard: str, index: Path) -> Path:
     """Return a shard's path. An index that points out of its folder could make us read any file."""
-    if Path(shard).name != shard:
+    if Path(shard).name != shard or not os.path.isfile(folder / shard):
         raise MalformedFileError(index, f"names {shard!r:.100}, which is no file in its folder")
     return folder / shard

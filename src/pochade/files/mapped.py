@@ -40,11 +40,11 @@ class MappedFile:
     def blocks(self, dtype: str, start: int, nbytes: int) -> Iterator[Array]:
         """Read numbers that lie in a row from the file itself: pages of the map would count as memory in use.
 
-        Raises FileError when the file was changed since it was opened.
+        Raises FileError when the file was changed since it was opened, or is gone.
         """
         size = BLOCK * size_of(dtype)
         buffer = np.empty(min(size, nbytes), np.uint8)
-        with open(self.path, "rb", buffering=0) as file:
+        with reading(self.path), open(self.path, "rb", buffering=0) as file:
             if _identity(os.fstat(file.fileno())) != self.identity:
                 raise FileError(self.path, "was changed while it was being read; start again")
             file.seek(start)
@@ -86,6 +86,15 @@ class _Stream(io.RawIOBase):
         buffer[: len(part)] = part
         self._position += len(part)
         return len(part)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what the system says against reading a file, or files in a folder, into a FileError."""
+    try:
+        yield
+    except OSError as error:
+        raise FileError(error.filename or path, f"cannot be read: {error.strerror or error}") from error
 
 
 @contextmanager

@@ -61,8 +61,12 @@ class LazyArray:
 
     @classmethod
     def stacked(cls, parts: Sequence["LazyArray"]) -> "LazyArray":
-        """Put tensors of one format one below another along their first axis."""
+        """Put tensors of one format one below another along their first axis. Raises ValueError where they have none,
+        or differ in the others.
+        """
         first = parts[0].info
+        if not all(each.info.shape for each in parts) or len({each.info.shape[1:] for each in parts}) > 1:
+            raise ValueError(f"shapes {', '.join(str(list(each.info.shape)) for each in parts)} do not stack")
         info = TensorInfo(first.dtype, (sum(each.info.shape[0] for each in parts), *first.shape[1:]))
         return cls(
             info,
@@ -83,7 +87,9 @@ class LazyArray:
         )
 
     def transposed(self) -> "LazyArray":
-        """A matrix with its axes exchanged."""
+        """A matrix with its axes exchanged. Raises ValueError for what is none."""
+        if len(self.info.shape) != 2:
+            raise ValueError(f"shape {list(self.info.shape)} is no matrix")
         rows, columns = self.info.shape
         return LazyArray(TensorInfo(self.info.dtype, (columns, rows)), lambda: np.ascontiguousarray(self.load().T))
 

@@ -26,7 +26,7 @@ _WIDE = re.compile(
 )
 _NARROW = re.compile(r"lora_unet_.*_(?:conv_shortcut|skip_connection)")
 _PROJECTION = re.compile(r"lora_unet_.*_proj_(?:in|out)")
-_LAYER = re.compile(r"encoder_layers_(\d+)_")
+_LAYER = re.compile(r"encoder_layers_(\d{1,4})_")
 _DIFFUSERS = re.compile(
     r"(?:(unet|text_encoder|text_encoder_2)\.)?(.+?)"
     r"\.(lora_A|lora_B|lora\.down|lora\.up|lora_linear_layer\.down|lora_linear_layer\.up|lora_magnitude_vector|alpha)"
@@ -62,12 +62,15 @@ def modules_of(weights: Weights) -> dict[str, dict[str, LazyArray]]:
     found: dict[str, dict[str, LazyArray]] = defaultdict(dict)
     settings = _settings(weights)
     second = any(name.startswith("text_encoder_2.") for name in weights)
+    with_peft_lengths = set()
     for name in weights:
         module, suffix = _kohya_name(name, second)
         found[module][suffix] = weights.lazy(name)
         if suffix == DOWN and (alpha := _alpha(settings, name, weights.info(name).shape)):
             found[module].setdefault(ALPHA, LazyArray.of(np.array(alpha, np.float32)))
-    for module in {_kohya_name(name, second)[0] for name in weights if _PEFT_LENGTHS in name}:
+        if suffix == LENGTHS and _PEFT_LENGTHS in name:
+            with_peft_lengths.add(module)
+    for module in with_peft_lengths:
         lengths, down = found[module][LENGTHS], found[module].get(DOWN)
         others = len(down.info.shape) - 1 if down else 1
         found[module][LENGTHS] = lengths.reshaped(lengths.info.size, *[1] * others)
@@ -78,7 +81,7 @@ def _settings(weights: Weights) -> Mapping[str, Any]:
     """Return PEFT's settings by the part and their name, as diffusers keeps them in the metadata."""
     try:
         settings = json.loads(weights.metadata.get(SETTINGS, "{}"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise MalformedFileError(weights.path or "the weights", f"has a broken {SETTINGS}: {error}") from error
     return settings if isinstance(settings, dict) else {}
 
@@ -114,7 +117,7 @@ def _kohya_name(name: str, has_second: bool) -> tuple[str, str]:
     """Return a tensor's module and suffix in kohya's naming."""
     if name.startswith((UNET, TEXT)):
         module, _, suffix = name.partition(".")
-        return module, suffix
+        return module, LENGTHS if suffix.startswith(_PEFT_LENGTHS) else suffix
     if old := _PROCESSOR.fullmatch(name):
         place = f"{old[1]}.{'to_out.0' if old[2] == 'to_out' else old[2]}"
         return UNET + place.replace(".", "_"), f"lora_{old[3]}.weight"

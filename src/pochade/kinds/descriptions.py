@@ -10,13 +10,14 @@ from pochade.families.family import Prediction
 from pochade.files import Weights
 from pochade.files.folders import INDEX
 from pochade.kinds.components import CONTROLNET, UNET, VAE
+from pochade.kinds.prediction import ZERO_SNR_MARKER
 from pochade.kinds.resolution import resolution_of
 
 Table: TypeAlias = dict[str, Any]
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 
 _VERSION = "0.20.0"  # the release of diffusers whose folders these are; later ones read them too
-_BLOCK = re.compile(r"transformer_blocks\.(\d+)\.")
+_BLOCK = re.compile(r"transformer_blocks\.(\d{1,4})\.")
 _GROUPS = 32
 _HEAD_WIDTH = 64
 _TIME_WIDTH = 256
@@ -43,7 +44,7 @@ def describe(parts: Mapping[str, Weights], family: Family, whole: Weights, predi
             described[encoder.folder] = _text(parts[encoder.folder].shapes(), encoder)
     if len(parts) == 1:
         return described
-    described["scheduler"] = _scheduler(family, variant, prediction, "ztsnr" in whole)
+    described["scheduler"] = _scheduler(family, variant, prediction, ZERO_SNR_MARKER in whole)
     if variant.noises_picture:
         described["low_res_scheduler"] = described["scheduler"] | {"_class_name": _NOISER, "prediction_type": "epsilon"}
     return described | {INDEX: _index(family, variant, parts)}

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from pochade import families, files, layouts
 from pochade.errors import MalformedFileError
 from pochade.families import SD1, Family, TextEncoder
@@ -15,7 +17,7 @@ from pochade.files.folders import INDEX
 from pochade.kinds import checkpoint, controlnet
 from pochade.kinds.components import CONTROLNET, UNET, VAE, components
 from pochade.kinds.descriptions import Table, describe
-from pochade.kinds.prediction import STATED
+from pochade.kinds.prediction import STATED, ZERO_SNR_MARKER
 from pochade.kinds.recognition import recognise
 
 _NEEDLESS = "safety_checker/"
@@ -66,11 +68,15 @@ def _checkpoint(folder: Weights) -> Weights:
         tensors |= _placed(family.vae_prefix, vae, {name: name for name in vae})
     for encoder in family.encoders:
         if encoder.folder in parts:
-            inner = _text_in_original_names(parts.pop(encoder.folder), encoder)
+            try:
+                inner = _text_in_original_names(parts.pop(encoder.folder), encoder)
+            except ValueError as error:
+                raise MalformedFileError(folder.path or "", f"has a broken {encoder.folder}: {error}") from error
             tensors |= _placed(encoder.prefix, inner, {name: name for name in inner})
     for part, weights in parts.items():
         tensors |= _placed(f"{part}/", weights, {name: name for name in weights})
-    return Weights(tensors, folder.metadata | _stated(folder), folder.path, folder.format, folder.extra)
+    stated, markers = _scheduled(folder)
+    return Weights(tensors | markers, folder.metadata | stated, folder.path, folder.format, folder.extra)
 
 
 def _split(folder: Weights) -> dict[str, Weights]:
@@ -91,12 +97,14 @@ def _text_in_original_names(weights: Weights, encoder: TextEncoder) -> Weights:
     return full if encoder.layout == "clip" else layouts.openclip.in_original_names(full)
 
 
-def _stated(folder: Weights) -> dict[str, str]:
-    """What the folder's scheduler says of the prediction, as a file's metadata says it."""
+def _scheduled(folder: Weights) -> tuple[dict[str, str], dict[str, LazyArray]]:
+    """What the folder's scheduler says, as a file's metadata and marker tensors say it."""
     configs = folder.extra.get("configs")
     scheduler = configs.get("scheduler", {}) if isinstance(configs, dict) else {}
     stated = _PREDICTIONS.get(str(scheduler.get("prediction_type", "epsilon")))
-    return {STATED: stated} if stated else {}
+    reaches_zero = scheduler.get("rescale_betas_zero_snr") is True
+    markers = {ZERO_SNR_MARKER: LazyArray.of(np.zeros(0, np.float32))} if reaches_zero else {}
+    return {STATED: stated} if stated else {}, markers
 
 
 @dataclass(frozen=True)
@@ -129,11 +137,14 @@ def as_folder(weights: Weights, prediction: Prediction | None) -> Folder:
     parts = {name: each for name, each in _parts(weights, family).items() if each}
     placed = {old for names in parts.values() for old in names.values()}
     unplaced = Weights({name: weights.lazy(name) for name in weights if name not in placed})
-    inner = {part: _in_diffusers_names(part, weights, names, family) for part, names in parts.items()}
     try:
+        inner = {part: _in_diffusers_names(part, weights, names, family) for part, names in parts.items()}
         described = describe(inner, family, weights, prediction or "epsilon")
     except KeyError as error:
         raise MalformedFileError(weights.path or "", f"lacks {error}, so that it cannot be described") from error
+    except (IndexError, ValueError) as error:
+        problem = "has tensors of other shapes than its networks, so that it cannot be described"
+        raise MalformedFileError(weights.path or "", problem) from error
     pads = {each.folder.replace("text_encoder", "tokenizer"): _PADS[each.layout] for each in family.encoders}
     return Folder(inner, unplaced, described, pads if INDEX in described else {})
 
@@ -150,10 +161,6 @@ def _parts(weights: Weights, family: Family) -> dict[str, dict[str, str]]:
     for encoder in family.encoders:
         names = _below(weights, encoder.prefix)
         parts[encoder.folder] = {name: old for name, old in names.items() if _is_text(name, encoder)}
-    for name in weights:
-        part, _, inner = name.rpartition("/")
-        if part:
-            parts.setdefault(part, {})[inner] = name
     return parts
 
 

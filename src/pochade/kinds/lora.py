@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from pochade.families import FAMILIES, SDXL, Family
 from pochade.files import Array
+from pochade.files.metadata import table_in
 
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 
@@ -38,8 +39,8 @@ _DOWN = (
 )  # fmt: skip
 _RANKS = (*_DOWN, ".hada_w1_b", ".a2.weight", ".lokr_w1_b", ".lokr_w2_b")
 _BOFT_DIMENSIONS = 4
-_BLOCK = re.compile(r"transformer_blocks[._](\d+)[._]")
-_LAYER = re.compile(r"encoder[._]layers[._](\d+)[._]")
+_BLOCK = re.compile(r"transformer_blocks[._](\d{1,4})[._]")
+_LAYER = re.compile(r"encoder[._]layers[._](\d{1,4})[._]")
 _SECOND_ENCODER = ("lora_te1_", "lora_te2_", "text_encoder_2.")
 
 
@@ -101,7 +102,7 @@ def told_sizes(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> dic
     if not plain:
         return {}
     told = {"ss_network_dim": _only(rank for rank, _ in plain), "ss_network_alpha": _only(alpha for _, alpha in plain)}
-    arguments = _arguments(metadata)
+    arguments = table_in(metadata, _ARGUMENTS)  # some trainers note None
     if "algo" in arguments:
         arguments["algo"] = "lora"
     if wide:
@@ -113,12 +114,3 @@ def told_sizes(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> dic
 def _only(values: Iterable[str]) -> str:
     different = set(values)
     return different.pop() if len(different) == 1 else _DIFFERENT
-
-
-def _arguments(metadata: Mapping[str, str]) -> dict[str, object]:
-    """Return the arguments that a trainer noted; some note None, or no JSON."""
-    try:
-        found = json.loads(metadata.get(_ARGUMENTS, "{}"))
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}

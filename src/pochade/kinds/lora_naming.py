@@ -13,7 +13,7 @@ import numpy as np
 
 from pochade import adapters
 from pochade.adapters import lora as low_rank
-from pochade.errors import UsageError
+from pochade.errors import MalformedFileError, UsageError
 from pochade.families import Family
 from pochade.files import Array, LazyArray, TensorInfo, Weights
 from pochade.files.dtypes import numpy_dtype
@@ -52,7 +52,11 @@ def in_naming(weights: Weights, naming: Naming, family: Family) -> Weights:
     """
     tensors: dict[str, LazyArray] = {}
     for module, parts in modules_of(weights).items():
-        tensors |= _in_kohya(module, parts, family) if naming == "kohya" else _dotted(module, parts, naming, family)
+        try:
+            tensors |= _in_kohya(module, parts, family) if naming == "kohya" else _dotted(module, parts, naming, family)
+        except IndexError as error:
+            problem = f"the tensors of '{module}' have shapes that no LoRA has"
+            raise MalformedFileError(weights.path or "the weights", problem) from error
     return Weights(tensors, lasting(weights.metadata), weights.path, weights.format, weights.extra)
 
 

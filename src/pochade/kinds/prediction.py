@@ -1,5 +1,6 @@
 """What a model's UNet predicts, the noise or v, which its tensors seldom tell."""
 
+import os
 import re
 from pathlib import Path
 
@@ -8,7 +9,11 @@ from pochade.families.family import Prediction
 from pochade.files import Weights
 
 STATED = "modelspec.prediction_type"
-_PARAMETERIZATION = re.compile(rb"""^\s*parameterization:\s*["']?(v|eps)\b""", re.MULTILINE)
+V_MARKER = "v_pred"
+"""The name of an empty tensor that says v."""
+ZERO_SNR_MARKER = "ztsnr"
+"""The name of an empty tensor that says: trained up to noise alone."""
+_PARAMETERIZATION = re.compile(rb"""^[ \t]*parameterization:\s*["']?(v|eps)\b""", re.MULTILINE)
 _MOST_CONFIG = 1_000_000
 _STEPS_OF_SD2_BASE = 875_000  # no other release stopped there
 
@@ -18,7 +23,7 @@ def prediction_of(weights: Weights, family: Family) -> Prediction | None:
     silent.
     """
     stated = weights.metadata.get(STATED) or _stated_beside(weights.path)
-    if "v_pred" in weights or stated.startswith("v"):
+    if V_MARKER in weights or stated.startswith("v"):
         return "v"
     if stated.startswith("eps") or weights.extra.get("global_step") == _STEPS_OF_SD2_BASE:
         return "epsilon"
@@ -28,7 +33,7 @@ def prediction_of(weights: Weights, family: Family) -> Prediction | None:
 
 def _stated_beside(path: Path | None) -> str:
     """Return the `parameterization` that a YAML file beside a checkpoint names, or nothing."""
-    if path is None:
+    if path is None or os.path.isdir(path):
         return ""
     try:
         with path.with_suffix(".yaml").open("rb") as file:

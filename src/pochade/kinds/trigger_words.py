@@ -1,6 +1,5 @@
 """The words that call up what a LoRA, an embedding or a tuned model has learned."""
 
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pochade.files import Weights
+from pochade.files.metadata import table_in
 from pochade.kinds import embedding
 
 _PHRASE, _TAGS, _FOLDERS = "modelspec.trigger_phrase", "ss_tag_frequency", "ss_dataset_dirs"
@@ -23,7 +23,7 @@ def noted(metadata: Mapping[str, str]) -> list[str]:
     """
     if stated := [word.strip() for word in metadata.get(_PHRASE, "").split(",") if word.strip()]:
         return stated
-    folders, tags = _table(metadata, _FOLDERS), _table(metadata, _TAGS)
+    folders, tags = table_in(metadata, _FOLDERS), table_in(metadata, _TAGS)
     learned = {name: counts for name, counts in tags.items() if name in folders} or tags
     words: Counter[str] = Counter()
     for name, counts in learned.items():
@@ -49,14 +49,6 @@ def _in_nearly_every_caption(counts: object, folder: object) -> dict[str, int]:
         if pictures == 1 < len(tags):  # whole sentences, each in one caption
             return {}
     return {tag: count for tag, count in tags.items() if count >= _NEARLY_ALL * pictures}
-
-
-def _table(metadata: Mapping[str, str], name: str) -> dict[str, Any]:
-    """Return a table that the metadata holds as JSON; nothing if it is none."""
-    try:
-        return dict(_items(json.loads(metadata.get(name, "{}"))))
-    except (ValueError, RecursionError):
-        return {}
 
 
 def _items(value: object) -> list[tuple[str, Any]]:

@@ -7,8 +7,8 @@ from pochade.families import Shapes
 
 _BLOCK = re.compile(r"(?:body|RRDB_trunk|model\.1\.sub)\.(\d+)\.(?:rdb|RDB)1\.")
 _UP = re.compile(r"(?:conv_up|upconv)\d\.weight")
-_OLD = re.compile(r"model\.(\d+)\.weight")
-_COMPACT = re.compile(r"body\.(\d+)\.weight")
+_OLD = re.compile(r"model\.(\d{1,4})\.weight")
+_COMPACT = re.compile(r"body\.(\d{1,4})\.weight")
 _NOT_UP = 3  # of the old naming's convolutions: the first one and the two after enlarging
 _MOST_DOUBLINGS = 5
 _CONVOLUTION = 4

@@ -6,15 +6,12 @@ Diffusion.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 
-from pochade.layouts import text, unet
+from pochade.layouts import unet
 from pochade.layouts.renaming import renamed, reverse
 
-UNET_PREFIX = "lora_unet_"
-TEXT_PREFIX = "lora_te_"
-_WEIGHT = ".weight"
 _WORDS = (
     "down_blocks", "mid_block", "up_blocks", "input_blocks", "middle_block", "output_blocks", "transformer_blocks",
     "resnets", "attentions", "downsamplers", "upsamplers", "conv_in", "conv_out", "conv_norm_out", "conv_shortcut",
@@ -31,24 +28,6 @@ _LEVELS, _RESNETS = 4, 2
 _OUTER = ("conv_in", "conv_norm_out", "conv_out", "time_embedding.linear_1", "time_embedding.linear_2",
           "add_embedding.linear_1", "add_embedding.linear_2", "mid_block.attentions.0")  # fmt: skip
 _IN_RESNET = ("norm1", "conv1", "time_emb_proj", "norm2", "conv2", "conv_shortcut")
-
-
-def unet_modules(names: Iterable[str]) -> dict[str, str]:
-    """Return the original UNet module for every kohya name; `names` are original tensors without a prefix."""
-    return _modules(UNET_PREFIX, unet.to_diffusers(names))
-
-
-def text_modules(names: Iterable[str]) -> dict[str, str]:
-    """Return the text encoder's module for every kohya name; `names` are its tensors without a prefix."""
-    return _modules(TEXT_PREFIX, text.to_diffusers(names))
-
-
-def _modules(prefix: str, diffusers: dict[str, str]) -> dict[str, str]:
-    return {
-        prefix + new.removesuffix(_WEIGHT).replace(".", "_"): old.removesuffix(_WEIGHT)
-        for old, new in diffusers.items()
-        if new.endswith(_WEIGHT)
-    }
 
 
 def dotted(name: str) -> str | None:

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 
 from pochade.files import LazyArray, Weights
 
-_LAYER = re.compile(r"transformer\.resblocks\.(\d+)\.(.+)")
-_DIFFUSERS_LAYER = re.compile(r"text_model\.encoder\.layers\.(\d+)\.")
+_LAYER = re.compile(r"transformer\.resblocks\.(\d{1,4})\.(.+)")
+_DIFFUSERS_LAYER = re.compile(r"text_model\.encoder\.layers\.(\d{1,4})\.")
 _INNER = {
     "ln_1.weight": "layer_norm1.weight",
     "ln_1.bias": "layer_norm1.bias",

@@ -35,8 +35,8 @@ _RESNET = {
     "out_layers.3": "conv2",
     "skip_connection": "conv_shortcut",
 }
-_ORIGINAL = re.compile(r"(input|output)_blocks\.(\d+)\.(\d+)\.(\w+)\.")
-_DIFFUSERS = re.compile(r"(down|up)_blocks\.(\d+)\.(resnets|attentions|downsamplers|upsamplers)\.(\d+)\.")
+_ORIGINAL = re.compile(r"(input|output)_blocks\.(\d{1,4})\.(\d{1,4})\.(\w+)\.")
+_DIFFUSERS = re.compile(r"(down|up)_blocks\.(\d{1,4})\.(resnets|attentions|downsamplers|upsamplers)\.(\d{1,4})\.")
 _WORD = re.compile(
     r"(input_blocks|output_blocks)(\d+)(\d)"
     r"|(middle_block|time_embed|transformer_blocks|in_layers|out_layers|emb_layers|label_emb|net|to_out|out)(\d)(\d)?"

@@ -11,7 +11,7 @@ from pochade.layouts.renaming import renamed, reverse
 
 _ATTENTION = {"norm": "group_norm", "q": "to_q", "k": "to_k", "v": "to_v", "proj_out": "to_out.0"}
 _OLD_ATTENTION = {"q": "query", "k": "key", "v": "value", "proj_out": "proj_attn"}
-_PLACES = re.compile(r"(?:encoder\.down|decoder\.up)(?:_blocks)?\.(\d+)\.(?:block|resnets)\.(\d+)\.")
+_PLACES = re.compile(r"(?:encoder\.down|decoder\.up)(?:_blocks)?\.(\d{1,4})\.(?:block|resnets)\.(\d{1,4})\.")
 _PROJECTION = re.compile(
     r"(?:en|de)coder\.(?:mid\.attn_1\.(?:q|k|v|proj_out)"
     r"|mid_block\.attentions\.0\.(?:to_q|to_k|to_v|to_out\.0|query|key|value|proj_attn))\.weight"
@@ -60,23 +60,21 @@ def is_projection(name: str) -> bool:
 
 
 def _modules(names: Iterable[str], attention: Mapping[str, str]) -> dict[str, str]:
-    """Return the table from original to diffusers modules, for as many levels and blocks as the names have."""
-    places = [(int(found[1]), int(found[2])) for found in map(_PLACES.match, names) if found]
-    levels = max((level for level, _ in places), default=-1) + 1
-    blocks = max((block for _, block in places), default=-1) + 1
+    """Return the table from original to diffusers modules, for those levels and blocks that the names have."""
+    places = {(int(found[1]), int(found[2])) for found in map(_PLACES.match, names) if found}
+    last = max((level for level, _ in places), default=0)
     table: dict[str, str] = {}
     for half in ("encoder", "decoder"):
         table[f"{half}.norm_out"] = f"{half}.conv_norm_out"
         table |= {f"{half}.mid.attn_1.{old}": f"{half}.mid_block.attentions.0.{new}" for old, new in attention.items()}
         for number in (0, 1):
             table |= _resnet(f"{half}.mid.block_{number + 1}", f"{half}.mid_block.resnets.{number}")
-    for level in range(levels):
-        down, up = f"encoder.down_blocks.{level}", f"decoder.up_blocks.{levels - 1 - level}"
+    for level, block in places | {(last - level, block) for level, block in places}:  # decoders count either way
+        down, up = f"encoder.down_blocks.{level}", f"decoder.up_blocks.{last - level}"
         table[f"encoder.down.{level}.downsample.conv"] = f"{down}.downsamplers.0.conv"
         table[f"decoder.up.{level}.upsample.conv"] = f"{up}.upsamplers.0.conv"
-        for block in range(blocks):
-            table |= _resnet(f"encoder.down.{level}.block.{block}", f"{down}.resnets.{block}")
-            table |= _resnet(f"decoder.up.{level}.block.{block}", f"{up}.resnets.{block}")
+        table |= _resnet(f"encoder.down.{level}.block.{block}", f"{down}.resnets.{block}")
+        table |= _resnet(f"decoder.up.{level}.block.{block}", f"{up}.resnets.{block}")
     return table
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from pathlib import Path
 
 from pochade.library.hashes import sha256
@@ -14,11 +14,11 @@ _SAMPLES, _SAMPLE = 16, 4096
 def copies(paths: Iterable[Path]) -> dict[Path, Path]:
     """Return for every file that is a copy the first one with the same content; links are no copies.
 
-    Only files of equal size, with equal samples, are read whole.
+    Only files of equal size, with equal samples, are read whole. Files that cannot be read are passed over.
     """
     unique: dict[Hashable, Path] = {}
-    for path in paths:
-        unique.setdefault(_identity(path), path)
+    for identity, path in _keyed(paths, _identity):
+        unique.setdefault(identity, path)
     groups = [list(unique.values())]
     for key in (_size, _samples, sha256):
         groups = [part for group in groups for part in _alike(group, key)]
@@ -28,9 +28,18 @@ def copies(paths: Iterable[Path]) -> dict[Path, Path]:
 def _alike(paths: list[Path], key: Callable[[Path], Hashable]) -> list[list[Path]]:
     """Return the files that have their key in common, two or more together."""
     parts: dict[Hashable, list[Path]] = defaultdict(list)
-    for path in paths:
-        parts[key(path)].append(path)
+    for found, path in _keyed(paths, key):
+        parts[found].append(path)
     return [part for part in parts.values() if len(part) > 1]
+
+
+def _keyed(paths: Iterable[Path], key: Callable[[Path], Hashable]) -> Iterator[tuple[Hashable, Path]]:
+    for path in paths:
+        try:
+            found = key(path)
+        except OSError:
+            continue  # it went while others were read; whoever opens it next tells of it
+        yield found, path
 
 
 def _identity(path: Path) -> Hashable:

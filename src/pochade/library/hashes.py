@@ -39,9 +39,14 @@ def _cache() -> Path:
 def _remembered() -> dict[str, list[object]]:
     try:
         found = json.loads(_cache().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return {path: entry for path, entry in found.items() if _is_entry(entry)} if isinstance(found, dict) else {}
+
+
+def _is_entry(value: object) -> bool:
+    """Tell whether it is a hash, then two numbers: anything may have happened to a file that lies about for years."""
+    return isinstance(value, list) and list(map(type, value)) == [str, int, int]
 
 
 def _remember(known: dict[str, list[object]]) -> None:

@@ -1,5 +1,6 @@
 """Bake LoRAs, and a VAE, into a checkpoint: the result draws as the model does with them put on."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,14 +12,14 @@ from pochade import adapters, families, files, kinds
 from pochade.errors import MalformedFileError, UsageError
 from pochade.events import Event, Warned
 from pochade.files import LazyArray, Weights
-from pochade.files.saving import saving
 from pochade.files.weights import Array
 from pochade.kinds import lora as lora_kind
 from pochade.kinds.adapter import TEXT, Target, modules_of, targets
 from pochade.operations.casting import gathered, in_blocks, rows_of
 from pochade.operations.convert import Conversion, converted
-from pochade.operations.lineage import lineage, refuse_inputs
+from pochade.operations.lineage import lineage
 from pochade.operations.lora_tensors import explained, loaded
+from pochade.operations.writing import check_target, writing
 
 Parts = Mapping[str, LazyArray]
 
@@ -32,6 +33,12 @@ class Adapter:
     path: Path
     unet: float = 1.0
     text: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.unet) or not math.isfinite(self.text):
+            raise UsageError(
+                f"The weights of {self.path} are {self.unet} and {self.text}; they must be finite numbers."
+            )
 
     @classmethod
     def read(cls, written: str) -> "Adapter":
@@ -59,6 +66,11 @@ class _Change:
         with explained(self.lora, self.module):
             return loaded(self.parts)
 
+    def rows(self, tensors: Mapping[str, Any]) -> tuple[str, ...]:
+        """Its tensors that go with the rows of what it changes. Raises MalformedFileError for odd shapes."""
+        with explained(self.lora, self.module):
+            return adapters.rows_of(tensors)
+
     def add(self, rows: Any, start: int, count: int, tensors: Mapping[str, Any]) -> None:
         """Change rows of the tensor in place; `start` is the first of them and `count` how many the tensor has."""
         height = count if self.target.third is None else count // 3
@@ -67,6 +79,9 @@ class _Change:
         if first >= last:
             return
         with explained(self.lora, self.module):
+            mine = adapters.rows_of(tensors)
+            if any(len(tensors[name]) != height for name in mine):
+                raise ValueError(f"{' and '.join(mine)} must have {height} rows")
             self._add(rows[first - start : last - start], first - begin, last - begin, tensors)
 
     def _add(self, part: Any, first: int, last: int, tensors: Mapping[str, Any]) -> None:
@@ -83,7 +98,7 @@ def baking(model: Path, target: Path, loras: Sequence[Adapter] = (), vae: Path |
     """
     if not loras and vae is None:
         raise UsageError("There is nothing to bake: give --lora FILE or --vae FILE.")
-    refuse_inputs(target, model, *(each.path for each in loras), *([vae] if vae else []))
+    check_target(target, model, *(each.path for each in loras), *([vae] if vae else []))
     weights = kinds.open_model(model)
     opened = [files.open(each.path) for each in loras]
     changed, unused = baked(weights, [(lora, each) for lora, each in zip(opened, loras, strict=True)])
@@ -94,7 +109,7 @@ def baking(model: Path, target: Path, loras: Sequence[Adapter] = (), vae: Path |
         changed = converted(changed, Conversion(vae=vae, keep_junk=True))
     parents = {"model": weights, **{f"lora-{at}": lora for at, lora in enumerate(opened, 1)}}
     options = {"loras": [[each.unet, each.text] for each in loras], "vae": vae.name if vae else None}
-    yield from saving(target, changed, {"format": "pt"} | weights.metadata | lineage("bake", parents, options))
+    yield from writing(target, changed, {"format": "pt"} | weights.metadata | lineage("bake", parents, options))
 
 
 def baked(weights: Weights, loras: Sequence[tuple[Weights, Adapter]]) -> tuple[Weights, list[str]]:
@@ -143,7 +158,7 @@ def _changed(tensor: LazyArray, changes: Sequence[_Change]) -> Iterator[Array]:
     info = tensor.info
     jobs = [(change, change.loaded()) for change in changes]
     count = info.shape[0] if info.shape else 1
-    by_rows = all(adapters.rows_of(tensors) for _, tensors in jobs)
+    by_rows = all(change.rows(tensors) for change, tensors in jobs)
     at_a_time = max(1, _AT_A_TIME * count // max(1, info.size)) if by_rows else count
     yield from in_blocks(_added(rows_of(tensor, at_a_time), count, jobs), info.dtype)
 

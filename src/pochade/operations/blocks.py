@@ -4,6 +4,7 @@ What stands before the first block counts to IN00, what stands behind the last o
 is BASE.
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 
@@ -12,8 +13,8 @@ from pochade.kinds.components import IN_CHECKPOINT
 
 BASE = "BASE"
 _LIVE, _AVERAGED = IN_CHECKPOINT
-_BLOCK = re.compile(rf"(?:{re.escape(_LIVE)}|{re.escape(_AVERAGED)})(input|middle|output)_blocks?\.?(\d*)")
-_OUTPUT = re.compile(rf"{re.escape(_LIVE)}output_blocks\.(\d+)")
+_BLOCK = re.compile(rf"(?:{re.escape(_LIVE)}|{re.escape(_AVERAGED)})(input|middle|output)_blocks?\.?(\d{{0,4}}(?!\d))")
+_OUTPUT = re.compile(rf"{re.escape(_LIVE)}output_blocks\.(\d{{1,4}}(?!\d))")
 _LAST = 11
 _SUB_BLOCK = 1  # in a moving average's name, the last digit counts inside a block
 
@@ -34,8 +35,8 @@ def _block(name: str, last: int) -> str:
         return f"OUT{last:02}" if after.startswith("out") else "IN00"
     if found[1] == "middle":
         return "M00"
-    digits = found[2] if name.startswith(_LIVE) else found[2][:-_SUB_BLOCK]
-    return f"{'IN' if found[1] == 'input' else 'OUT'}{int(digits):02}"
+    digits = found[2] if name.startswith(_LIVE) else found[2][:-_SUB_BLOCK]  # none in odd names
+    return f"{'IN' if found[1] == 'input' else 'OUT'}{int(digits or 0):02}"
 
 
 def block_weights(text: str, blocks: Iterable[str]) -> dict[str, float]:
@@ -67,9 +68,12 @@ def _named(given: Mapping[str, str], order: list[str]) -> dict[str, float]:
 
 def _number(text: str) -> float:
     try:
-        return float(text)
-    except ValueError as error:
-        raise UsageError(f"--block-weights: {text.strip()!r} is no number.") from error
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise UsageError(f"--block-weights: {text.strip()!r} is no number.")
+    return number
 
 
 def _in_order(blocks: set[str]) -> list[str]:

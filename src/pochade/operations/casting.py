@@ -11,11 +11,12 @@ from pochade.files import LazyArray, TensorInfo
 from pochade.files.dtypes import numpy_dtype
 from pochade.files.weights import BLOCK, Array
 
-FLOATS = {"F64", "F32", "F16", "BF16"}
+FLOATS = {"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"}
+_NUMPY_S = {"F64", "F32", "F16"}  # torch and numpy know the others by different types
 
 
 def cast(tensor: LazyArray, dtype: str) -> LazyArray:
-    """Return a tensor in another float format; whole numbers and float8 stay as they are."""
+    """Return a tensor in another float format; whole numbers stay as they are."""
     if tensor.info.dtype not in FLOATS or tensor.info.dtype == dtype:
         return tensor
     info = TensorInfo(dtype, tensor.info.shape)
@@ -96,15 +97,17 @@ def as_tensor(array: Array, dtype: str) -> Any:
     """Return a torch tensor on an array's memory."""
     import torch
 
-    return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16) if dtype == "BF16" else torch.from_numpy(array)
+    if dtype not in FLOATS - _NUMPY_S:
+        return torch.from_numpy(array)
+    return torch.from_numpy(array.view(f"i{array.itemsize}")).view(torch_dtype(dtype))
 
 
 def as_array(tensor: Any, dtype: str) -> Array:
     """Return an array on a torch tensor's memory."""
     import torch
 
-    if dtype != "BF16":
+    if dtype not in FLOATS - _NUMPY_S:
         array: Array = tensor.numpy()
         return array
-    halves: Array = tensor.view(torch.int16).numpy().view(numpy_dtype(dtype))
-    return halves
+    bits: Array = tensor.view(torch.int16 if tensor.itemsize > 1 else torch.int8).numpy()
+    return bits.view(numpy_dtype(dtype))

@@ -12,26 +12,18 @@ from pochade.errors import UsageError
 from pochade.events import Event, Saved
 from pochade.families import Family
 from pochade.files import LazyArray, Weights
-from pochade.files.saving import saving
-from pochade.files.torch_zip_writing import saving_torch
 from pochade.kinds import checkpoint, lora
-from pochade.kinds.components import components
+from pochade.kinds.components import VAE, components
 from pochade.kinds.lora_naming import Naming, in_naming
 from pochade.kinds.vae import vae_of
 from pochade.operations.casting import cast
-from pochade.operations.folder import saving_folder
-from pochade.operations.lineage import lineage, refuse_inputs
+from pochade.operations.lineage import lineage
+from pochade.operations.writing import Format, check_target, format_of, writing
 
 Ema = Literal["keep", "drop", "use"]
-Format = Literal["safetensors", "ckpt", "diffusers"]
 DTYPES = {"fp32": "F32", "fp16": "F16", "bf16": "BF16"}
-FORMATS: dict[str, Format] = {
-    ".safetensors": "safetensors",
-    ".ckpt": "ckpt",
-    ".pt": "ckpt",
-    ".pth": "ckpt",
-    "": "diffusers",
-}
+_INTO_DECODER = "decoder.conv_in.weight"
+_OLD_EMBEDDING, _EMBEDDING = "string_to_param.", "emb_params"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,22 +52,27 @@ def convert(source: Path | str, target: Path | str, **changes: object) -> Path:
 
 def converting(source: Path, target: Path, conversion: Conversion) -> Iterator[Event]:
     """Convert a model file; yields Steps in megabytes and Saved at the end."""
-    kind = conversion.format or FORMATS.get(target.suffix.lower())
-    if kind is None:
-        known = ", ".join(filter(None, FORMATS))
-        raise UsageError(
-            f"{target}: its name tells no format; end it in one of {known}, or in nothing for a diffusers folder, or "
-            "give --format."
-        )
-    refuse_inputs(target, source, *([conversion.vae] if conversion.vae else []))
+    kind = conversion.format or format_of(target)
+    check_target(target, source, *([conversion.vae] if conversion.vae else []), format=conversion.format)
     weights = kinds.open_model(source)
     changed = converted(weights, conversion)
-    if kind == "ckpt":
-        extra = {name: value for name, value in weights.extra.items() if isinstance(value, int | str)}
-        yield from saving_torch(target, changed, extra)
-        return
+    changed = _as_others_read_it(changed, kind)
     metadata = {"format": "pt"} | changed.metadata | lineage("convert", {"model": weights}, _told(conversion))
-    yield from (saving_folder if kind == "diffusers" else saving)(target, changed, metadata)
+    yield from writing(target, changed, metadata, kind)
+
+
+def _as_others_read_it(weights: Weights, format: Format) -> Weights:
+    """Return weights as web UIs know such a file. Raises UsageError where they know none in this format."""
+    kind = kinds.recognise(weights.shapes())
+    if kind == "hypernetwork" or (kind == "embedding" and format != "safetensors"):
+        raise UsageError(
+            f"{weights.path} is {'a hypernetwork' if kind == 'hypernetwork' else 'an embedding'}: in another file than "
+            f"{'its own' if kind == 'hypernetwork' else 'a safetensors'} no program would read it."
+        )
+    names = {name: _EMBEDDING if name.startswith(_OLD_EMBEDDING) else name for name in weights}
+    if kind != "embedding" or len(set(names.values())) < len(names):
+        return weights
+    return Weights({new: weights.lazy(old) for old, new in names.items()}, weights.metadata, weights.path)
 
 
 def _told(conversion: Conversion) -> dict[str, object]:
@@ -134,7 +131,10 @@ def _live_names(tensors: Mapping[str, LazyArray], family: Family) -> dict[str, L
     """Return the moving averages under the names of what they average."""
     start = family.ema_name(family.unet_prefix)
     averages = {name.removeprefix(start): each for name, each in tensors.items() if name.startswith(start)}
-    return {family.unet_prefix + layouts.unet.dotted(name): each for name, each in averages.items()}
+    try:
+        return {family.unet_prefix + layouts.unet.dotted(name): each for name, each in averages.items()}
+    except ValueError as error:
+        raise UsageError(f"--ema use: {error}.") from error
 
 
 def _chosen(tensors: Mapping[str, LazyArray], conversion: Conversion) -> dict[str, LazyArray]:
@@ -156,11 +156,25 @@ def _with_vae(tensors: Mapping[str, LazyArray], family: Family | None, path: Pat
     """Put another file's VAE in place of the own one."""
     if family is None:
         raise UsageError("--vae: the file is of no known family, so that it is not known where its VAE belongs.")
-    other = vae_of(kinds.open_model(path), family)
+    source = kinds.open_model(path)
+    its_family = families.recognise(source.shapes())
+    if its_family not in (None, family) and set(components(source)) != {VAE}:
+        raise UsageError(f"{path} is for {its_family.title}, the model {family.title}: its VAE would spoil pictures.")
+    other = vae_of(source, family)
     if not other:
         raise UsageError(f"{path} holds no VAE.")
+    _check_vae(tensors, family, other)
     kept = {name: each for name, each in tensors.items() if not name.startswith(family.vae_prefix)}
     return kept | {family.vae_prefix + name: other.lazy(name) for name in other}
+
+
+def _check_vae(tensors: Mapping[str, LazyArray], family: Family, other: Weights) -> None:
+    """Refuse a VAE whose latents are others than the model's."""
+    own = tensors.get(family.vae_prefix + _INTO_DECODER)
+    channels = own.info.shape[1:2] if own else (family.latent_channels,)
+    its = other.info(_INTO_DECODER).shape[1:2] if _INTO_DECODER in other else ()
+    if its != channels:
+        raise UsageError(f"{other.path}: its latents have {list(its)} channels, the model's {list(channels)}.")
 
 
 def _repaired(tensors: Mapping[str, LazyArray], family: Family | None) -> dict[str, LazyArray]:

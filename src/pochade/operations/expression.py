@@ -69,8 +69,6 @@ class _Reader:
 
     def sum(self, depth: int) -> Sum:
         """A sum of products."""
-        if depth > _DEEPEST:
-            raise UsageError(f"{self.text[:80]!r}... has too many brackets.")
         total = self.product(depth)
         while sign := self.take("+", "-"):
             total = total.plus(self.product(depth), 1.0 if sign == "+" else -1.0)
@@ -93,6 +91,8 @@ class _Reader:
 
     def factor(self, depth: int) -> Sum:
         """A number, a name, something in brackets, or one of these with its sign turned."""
+        if depth > _DEEPEST:
+            raise UsageError(f"{self.text[:80]!r}... has too many brackets or signs.")
         if self.take("-"):
             return self.factor(depth + 1).times(-1.0)
         if self.take("("):

@@ -6,19 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from pochade import families, kinds
-from pochade.errors import UsageError
+from pochade.errors import MalformedFileError, UsageError
 from pochade.events import Event, Step, Warned
 from pochade.families import Family
 from pochade.files import LazyArray, Weights
-from pochade.files.saving import saving
 from pochade.files.weights import Array
 from pochade.kinds.adapter import UNET, Target, modules, targets
 from pochade.kinds.components import components
-from pochade.operations.casting import as_tensor
+from pochade.operations.casting import as_tensor, gathered
 from pochade.operations.convert import DTYPES
 from pochade.operations.decompose import low_rank
-from pochade.operations.lineage import lineage, refuse_inputs
+from pochade.operations.lineage import lineage
 from pochade.operations.lora_tensors import is_wide, written
+from pochade.operations.writing import check_target, writing
 
 _LINEAR = re.compile(
     r".*attentions_\d+_(?:proj_in|proj_out|.*(?:to_q|to_k|to_v|to_out_0|ff_net_0_proj|ff_net_2))"
@@ -30,17 +30,19 @@ _OUTER = re.compile(r"lora_unet_(?:conv_in|conv_out|time_embed|input_blocks_0_0|
 
 def extracting_part(source: Path, part: str, target: Path) -> Iterator[Event]:
     """Write one part (vae, unet, text-encoder…) as a file of its own, its names without the checkpoint's prefix."""
-    refuse_inputs(target, source)
+    check_target(target, source)
     weights = kinds.open_model(source)
     found = components(weights)
     if part not in found:
         raise UsageError(f"There is no part named '{part}' in {source}; it has {', '.join(found) or 'none'}.")
     family = families.recognise(weights.shapes())
     names = [name for name in found[part] if not name.startswith("model_ema.")]
+    if not names:
+        raise UsageError(f"{source} has its {part} as moving average only; convert it with --ema use before.")
     prefix = _prefix(names, family)
     tensors = {name.removeprefix(prefix): weights.lazy(name) for name in names}
     metadata = {"format": "pt"} | weights.metadata | lineage("extract", {"model": weights}, {"part": part})
-    yield from saving(target, Weights(tensors), metadata)
+    yield from writing(target, Weights(tensors, path=source), metadata)
 
 
 def _prefix(names: list[str], family: Family | None) -> str:
@@ -58,7 +60,7 @@ def extracting_lora(
     """
     if rank < 1 or conv_rank < 0:
         raise UsageError(f"The rank is {rank} and the convolutions' {conv_rank}; they must be 1 and 0 at least.")
-    refuse_inputs(target, base, tuned)
+    check_target(target, base, tuned)
     before, after = kinds.open_model(base), kinds.open_model(tuned)
     family = families.recognise(before.shapes())
     if family is None or families.recognise(after.shapes()) is not family:
@@ -79,7 +81,7 @@ def extracting_lora(
     yield Warned(
         f"{len(errors)} modules; {mean:.1f} % of the difference is missing on average, {worst:.1f} % at worst."
     )
-    yield from saving(target, Weights.from_arrays(tensors), _metadata(family, before, after, rank, conv_rank))
+    yield from writing(target, Weights.from_arrays(tensors), _metadata(family, before, after, rank, conv_rank))
 
 
 def _metadata(family: Family, before: Weights, after: Weights, rank: int, conv_rank: int) -> dict[str, str]:
@@ -119,6 +121,9 @@ def _module(
         return None
     one, other = (_matrix(weights.lazy(place.name), place) for weights in (before, after))
     change = other - one
+    if not bool(change.isfinite().all()):
+        broken = after if bool(one.isfinite().all()) else before
+        raise MalformedFileError(broken.path or "the weights", f"'{place.name}' holds NaN or infinity")
     if not bool(change.any()):
         return None
     shape = change.shape
@@ -127,5 +132,5 @@ def _module(
 
 
 def _matrix(tensor: LazyArray, place: Target) -> Any:
-    whole = as_tensor(tensor.load(), tensor.info.dtype).float()
+    whole = as_tensor(gathered(tensor.info, tensor.blocks), tensor.info.dtype).float()
     return whole if place.third is None else whole.chunk(3)[place.third]

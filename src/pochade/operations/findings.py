@@ -2,13 +2,13 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from pochade.errors import FileError, MissingFileError, UnsafeFileError
+from pochade.errors import FileError, MissingFileError, UnsafeFileError, shown
 from pochade.files import LazyArray, Weights
 from pochade.files.state_dict import leaves
 from pochade.kinds import checkpoint
@@ -18,6 +18,7 @@ from pochade.operations.view import View
 SHOWN = 5
 """How many of many are named."""
 
+_LONGEST = 120  # letters of a name
 _SUFFIXES = {"safetensors": {".safetensors"}, "ckpt": {".ckpt", ".pt", ".pth", ".bin"}}
 _CUT = ("is cut", "is empty", "truncated")
 _OVERLAPS = "overlaps"
@@ -40,6 +41,11 @@ def command(verb: str, path: Path, ending: str, *options: str) -> str:
     target = str(here.parent / f"{here.stem}{ending}.safetensors")
     places = [target] if verb == "convert" else ["-o", target]
     return shlex.join(["pochade", verb, str(path), *options, *places])
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first of some tensors by their names, as messages have them."""
+    return ", ".join(shown(name[:_LONGEST]) for name in names[:SHOWN])
 
 
 def unreadable(path: Path, error: FileError) -> Problem:
@@ -68,10 +74,9 @@ def findings(view: View) -> Iterator[Problem]:
         fix = command("convert", view.path, "-clean")
         yield Problem("junk", f"It carries leftovers of its training, {size} with buffers.", why, fix)
     if unknown := _unknown(view):
-        shown = ", ".join(name[:80] for name in unknown[:SHOWN])
         why = "Strict programs refuse a file with tensors that they do not expect."
         fix = command("convert", view.path, "-clean", "--only", ",".join(view.components))
-        yield Problem("unknown-keys", f"{len(unknown)} tensors belong to no known part: {shown}.", why, fix)
+        yield Problem("unknown-keys", f"{len(unknown)} tensors belong to no known part: {listed(unknown)}.", why, fix)
     suffix = view.path.suffix.lower()
     right = _SUFFIXES.get(view.weights.format, {suffix})
     if suffix not in right:
@@ -111,7 +116,7 @@ def _positions(view: View) -> Iterator[Problem]:
     """CLIP's position numbers must be 0, 1, 2, ...; careless merging rounds some of them."""
     for name in view.shapes:
         if name.endswith(checkpoint.POSITIONS) and (damage := _damage_of_positions(view.weights, name)):
-            message = f"{name[:200]} is damaged ({damage}); words of a prompt are misread."
+            message = f"{listed([name])} is damaged ({damage}); words of a prompt are misread."
             why = "Words at some places of a prompt are read as if they stood elsewhere."
             fix = command("convert", view.path, "-mended", "--repair")
             yield Problem("clip-position-ids", message, why, fix)

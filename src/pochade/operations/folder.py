@@ -41,7 +41,7 @@ def _saving_weights(room: Path, folder: Folder, metadata: Mapping[str, str]) -> 
     whole = INDEX in folder.descriptions
     jobs = {(room / part if whole else room) / _file_of(part): each for part, each in folder.parts.items()}
     plain = {"format": "pt"}
-    if whole:
+    if whole or folder.unplaced:
         jobs[room / UNPLACED] = folder.unplaced
     total = sum(-(-_bytes(each) // 1_000_000) for each in jobs.values())
     done = 0

@@ -1,6 +1,7 @@
 """Say what a file is and what is wrong with it, from its directory of tensors; from its numbers only if asked to."""
 
 import math
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from pochade.errors import FileError
 from pochade.files import Weights
 from pochade.files.hashes import hashes as hashes_of
+from pochade.files.mapped import reading
 from pochade.kinds import checkpoint, lora, trigger_words, upscaler
 from pochade.operations.findings import Problem, dtypes, findings, junk, unreadable
 from pochade.operations.values import broken_values
@@ -21,8 +23,9 @@ def inspect(path: Path | str, hashes: bool = False, deep: bool = False) -> dict[
     """
     path = Path(path)
     view = View.of(path)
-    report = _described(view, [*findings(view), *(broken_values(view) if deep else ())])
-    return report | ({"hashes": {} if path.is_dir() else hashes_of(path)} if hashes else {})
+    with reading(path):
+        report = _described(view, [*findings(view), *(broken_values(view) if deep else ())])
+        return report | ({"hashes": {} if path.is_dir() else hashes_of(path)} if hashes else {})
 
 
 def report_of_unreadable(path: Path, error: FileError) -> dict[str, Any]:
@@ -80,5 +83,5 @@ def _trigger_words(view: View) -> list[str]:
 
 
 def _bytes(path: Path) -> int:
-    files = path.rglob("*") if path.is_dir() else (path,)
-    return sum(each.stat().st_size for each in files if each.is_file())
+    files = path.rglob("*") if os.path.isdir(path) else (path,)
+    return sum(os.path.getsize(each) for each in files if os.path.isfile(each))

@@ -7,8 +7,8 @@ from pathlib import Path
 from threading import Thread
 
 from pochade import __version__
-from pochade.errors import UsageError
 from pochade.files import Weights
+from pochade.files.metadata import table_in
 from pochade.files.saving import Pending
 from pochade.library.hashes import sha256
 
@@ -31,7 +31,7 @@ class Hashing:
         for role, path in paths.items():
             try:
                 self._futures[role].set_result(sha256(path))
-            except OSError as error:
+            except BaseException as error:  # noqa: BLE001  whatever it is, who waits for the hash would wait for ever
                 self._futures[role].set_exception(error)
 
     def text(self, told: Callable[[Hashes], str]) -> Pending:
@@ -51,16 +51,10 @@ def lineage(
     def told(hashes: Hashes) -> str:
         about = {role: _parent(weights, hashes.get(role)) for role, weights in parents.items()}
         table = {"operation": operation, "version": __version__, "parents": about, "options": dict(options)}
-        return json.dumps(table, ensure_ascii=False)
+        text = json.dumps(table, ensure_ascii=False)
+        return text.encode(errors="backslashreplace").decode()  # names of files may hold bytes that are no text
 
     return {KEY: (hashing or Hashing(parents)).text(told)}
-
-
-def refuse_inputs(target: Path, *sources: Path) -> None:
-    """Raise UsageError when an operation would write over one of the files that it reads."""
-    for source in sources:
-        if target.exists() and source.exists() and target.samefile(source):
-            raise UsageError(f"{target} is one of the files to read; name another one for the result.")
 
 
 def _parent(weights: Weights, sha256: str | None) -> dict[str, object]:
@@ -69,6 +63,6 @@ def _parent(weights: Weights, sha256: str | None) -> dict[str, object]:
     about: dict[str, object] = {"name": weights.path.name}
     if sha256:
         about |= {"bytes": weights.path.stat().st_size, "sha256": sha256}
-    if KEY in weights.metadata:
-        about["lineage"] = json.loads(weights.metadata[KEY])
+    if history := table_in(weights.metadata, KEY):
+        about["lineage"] = history
     return about

@@ -51,7 +51,7 @@ def is_wide(shape: Shape) -> bool:
     return prod(shape[2:]) > 1
 
 
-def format_of(parts: Parts) -> str:
+def dtype_of(parts: Parts) -> str:
     """Return the number format of a module's tensors; full precision where they differ."""
     formats = {each.info.dtype for name, each in parts.items() if name != ALPHA}
     return formats.pop() if len(formats) == 1 and formats <= FLOATS else "F32"

@@ -1,5 +1,6 @@
 """Merge checkpoints: a sum of any models, or a method with its weight per block and part; tensor by tensor."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -7,20 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from pochade import families, kinds
-from pochade.errors import UnknownNameError, UsageError
+from pochade.errors import UnknownNameError, UsageError, shown
 from pochade.events import Event
 from pochade.files import LazyArray, TensorInfo, Weights
-from pochade.files.saving import saving
 from pochade.files.weights import Array
 from pochade.kinds import checkpoint
 from pochade.kinds.components import components
 from pochade.operations.blocks import block_weights, blocks_of
 from pochade.operations.casting import FLOATS, as_tensor, cast, gathered, in_blocks
 from pochade.operations.convert import DTYPES
-from pochade.operations.lineage import Hashing, lineage, refuse_inputs
+from pochade.operations.lineage import Hashing, lineage
 from pochade.operations.merge_lora import merging_loras
 from pochade.operations.methods import METHODS, Method, Stack, at_a_time
 from pochade.operations.webui import merge_told
+from pochade.operations.writing import check_target, writing
 
 _SETTINGS = ("density", "epsilon", "seed")
 _Combine = Callable[[Sequence[LazyArray]], Iterator[Array]]
@@ -48,6 +49,11 @@ class Merge:
     conv_rank: int | None = None
 
     def __post_init__(self) -> None:
+        numbers = (*self.factors, *self.parts.values(), *(getattr(self, name) or 0 for name in ("alpha", "epsilon")))
+        if not all(map(math.isfinite, numbers)):
+            raise UsageError("A weight of the merge is no finite number.")
+        if self.dtype and self.dtype not in DTYPES:
+            raise UnknownNameError("precision", self.dtype, DTYPES)
         if self.density is not None and not 0 < self.density <= 1:
             raise UsageError(f"density is {self.density}; it must be above 0 and at most 1.")
         if self.density is not None and self.epsilon is not None:
@@ -79,15 +85,15 @@ def merging(paths: Sequence[Path], merge: Merge, target: Path) -> Iterator[Event
     merge = completed(merge, len(paths))
     if len({path.resolve() for path in paths}) == 1 or _leaves_all(merge):
         raise UsageError(f"This merge would only give {paths[0].name} itself; nothing was written.")
-    refuse_inputs(target, *paths)
+    check_target(target, *paths)
     changed = merged(models, merge)
     named = {f"model-{number}": weights for number, weights in enumerate(models, 1)}
     hashing = Hashing(named)
     metadata = {"format": "pt"} | models[0].metadata | lineage("merge", named, merge.given, hashing)
     metadata |= merge_told(named, merge.given, hashing)
-    stems = [path.stem for path in paths]  # not the target's: made again under another name, the file is the same
+    stems = [shown(path.stem) for path in paths]  # not the target's: made again under another name, the file is the same
     metadata |= {"modelspec.title": " + ".join(stems), "modelspec.merged_from": ", ".join(stems)}
-    yield from saving(target, changed, metadata)
+    yield from writing(target, changed, metadata)
 
 
 def _merging_loras(paths: Sequence[Path], merge: Merge, target: Path) -> Iterator[Event]:
@@ -151,6 +157,8 @@ def merged(models: Sequence[Weights], merge: Merge) -> Weights:
             continue
         same = [own, *(other.lazy(name) for other in others)]
         tensors[name] = _merged(name, same, partial(_combined, merge, name, alphas[name]))
+    if all(tensors[name] is first.lazy(name) for name in first):
+        raise UsageError("These models have no weights in common: nothing would be merged.")
     if merge.dtype:
         tensors = {name: cast(each, DTYPES[merge.dtype]) for name, each in tensors.items()}
     return Weights(tensors, first.metadata, first.path, first.format, first.extra)

@@ -17,15 +17,15 @@ from pochade.errors import UsageError
 from pochade.events import Event, Step, Warned
 from pochade.families import Family
 from pochade.files import Array, Weights
-from pochade.files.saving import saving
 from pochade.kinds import lora
 from pochade.kinds.adapter import ALPHA, CORE, DOWN, UP, modules_of
 from pochade.kinds.lora_naming import kohya_module
 from pochade.operations.casting import as_array, torch_dtype
 from pochade.operations.convert import DTYPES
 from pochade.operations.decompose import spectrum_of_product
-from pochade.operations.lineage import lineage, refuse_inputs
-from pochade.operations.lora_tensors import Parts, Shape, explained, format_of, is_wide, loaded, matrices, written
+from pochade.operations.lineage import lineage
+from pochade.operations.lora_tensors import Parts, Shape, dtype_of, explained, is_wide, loaded, matrices, written
+from pochade.operations.writing import check_target, writing
 
 _SUMMED = (*FULL.marks, *NORM.marks, *BIAS)
 """Tensors that are whole differences."""
@@ -53,9 +53,9 @@ class _Form:
         """The rank for a weight of this shape."""
         return self.conv_rank if self.conv_rank and is_wide(shape) else self.rank
 
-    def format_of(self, parts: Sequence[Parts]) -> str:
+    def dtype_of(self, parts: Sequence[Parts]) -> str:
         """The number format for what these become; full precision where theirs differ."""
-        formats = {DTYPES[self.dtype]} if self.dtype else {format_of(each) for each in parts}
+        formats = {DTYPES[self.dtype]} if self.dtype else {dtype_of(each) for each in parts}
         return formats.pop() if len(formats) == 1 else "F32"
 
     def check(self) -> None:
@@ -83,7 +83,7 @@ def merging_loras(
         raise UsageError('LoRAs are merged by a sum; write it like "0.7*a.safetensors + 0.5*b.safetensors".')
     form = _Form(rank, conv_rank, dtype)
     form.check()
-    refuse_inputs(target, *paths)
+    check_target(target, *paths)
     opened = [files.open(path) for path in paths]
     modules = _modules(opened, factors, _family(opened))
     tensors: dict[str, Array] = {}
@@ -96,7 +96,7 @@ def merging_loras(
     if rank:
         mean, worst = 100 * sum(errors) / len(errors), 100 * max(errors)
         yield Warned(f"{mean:.1f} % of the sum is missing on average, {worst:.1f} % at worst.")
-    yield from saving(target, Weights.from_arrays(tensors), _metadata(opened, factors, form, tensors))
+    yield from writing(target, Weights.from_arrays(tensors), _metadata(opened, factors, form, tensors))
 
 
 def _metadata(
@@ -168,7 +168,7 @@ def _sum(name: str, shares: Sequence[_Share], form: _Form) -> Array:
 
     parts = [{name: share.parts[name]} for share in shares]
     total = torch.stack([loaded(each)[name] * share.factor for each, share in zip(parts, shares, strict=True)]).sum(0)
-    dtype = form.format_of(parts)
+    dtype = form.dtype_of(parts)
     return as_array(total.to(torch_dtype(dtype)), dtype)
 
 
@@ -183,7 +183,7 @@ def _beside(shares: Sequence[_Share], form: _Form) -> tuple[dict[str, Array], fl
     tensors = [loaded(each) for each in parts]
     weights = [share.factor * scale(each) for share, each in zip(shares, tensors, strict=True)]
     lefts, rights, shapes = zip(*map(matrices, tensors), strict=True)
-    most, shape, dtype = max(map(abs, weights)), max(shapes, key=len), form.format_of(parts)
+    most, shape, dtype = max(map(abs, weights)), max(shapes, key=len), form.dtype_of(parts)
     left = torch.cat([each * (weight / most) for each, weight in zip(lefts, weights, strict=True)], dim=1)
     right = torch.cat(rights)
     rank = form.rank_of(shape)

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from pochade import files
-from pochade.errors import MalformedFileError, UnknownNameError, UsageError
+from pochade.errors import MalformedFileError, MissingFileError, PochadeError, UnknownNameError, UsageError
 from pochade.events import Saved
+from pochade.files.metadata import table_in
 from pochade.library import find_model
+from pochade.library.find import find_by_hash
+from pochade.library.hashes import sha256
 from pochade.operations.expression import parse
 from pochade.operations.lineage import KEY
 from pochade.operations.merge import Merge, merging
@@ -46,16 +49,35 @@ def recipe_of(text: str, find: Find) -> tuple[list[Path], Merge]:
     return [find(name) for name in factors], Merge(factors=tuple(factors.values()))
 
 
-def recipe_in(path: Path, find: Find) -> tuple[list[Path], Merge]:
-    """Return models and merge that made a file, from its own metadata. Raises MalformedFileError when it tells none."""
-    told = json.loads(files.open(path).metadata.get(KEY, "{}"))
-    if told.get("operation") != "merge":
+def recipe_in(path: Path, find: Find, folders: Sequence[Path] = ()) -> tuple[list[Path], Merge]:
+    """Return models and merge that made a file, from its own metadata.
+
+    A model is looked for by its name, and by its hash in `folders` where the one of that name is another now. Raises
+    MalformedFileError when the file tells no recipe, UsageError when a model is nowhere.
+    """
+    told = table_in(files.open(path).metadata, KEY)
+    parents, options = told.get("parents"), told.get("options")
+    if told.get("operation") != "merge" or not isinstance(parents, dict) or not isinstance(options, dict):
         raise MalformedFileError(path, "tells no merge recipe in its metadata.")
-    names = [parent["name"] for parent in told["parents"].values()]
-    options: dict[str, Any] = dict(told["options"])
-    if "factors" in options:
-        options["factors"] = tuple(options["factors"])
-    return [find(name) for name in names], Merge(**options)
+    paths = [_parent(parent, path, find, folders) for parent in parents.values()]
+    return paths, _record(options, str(path))
+
+
+def _parent(parent: object, told_by: Path, find: Find, folders: Sequence[Path]) -> Path:
+    """Return the file that was merged."""
+    if not isinstance(parent, dict) or not isinstance(parent.get("name"), str):
+        raise MalformedFileError(told_by, "does not name the models of its merge.")
+    name, digest = parent["name"], str(parent.get("sha256", ""))
+    try:
+        path = find(name)
+        if not digest or path.is_dir() or sha256(path) == digest:
+            return path
+        problem: PochadeError = UsageError(f"{path} is not the {name} that was merged; that had SHA-256 {digest}.")
+    except (MissingFileError, UsageError) as error:
+        problem = error
+    if digest and (other := find_by_hash(digest, folders)):
+        return other
+    raise problem
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -14,13 +14,13 @@ from pochade.errors import UnknownNameError, UsageError
 from pochade.events import Event, Saved, Step, Warned
 from pochade.families import Family
 from pochade.files import Array, Weights
-from pochade.files.saving import saving
 from pochade.kinds import lora
 from pochade.kinds.adapter import LENGTHS, kernel_of, modules_of
 from pochade.kinds.lora_naming import in_naming, naming_of
 from pochade.operations.decompose import Spectrum, spectrum, spectrum_of_product
-from pochade.operations.lineage import lineage, refuse_inputs
-from pochade.operations.lora_tensors import Parts, Shape, explained, format_of, is_wide, loaded, matrices, written
+from pochade.operations.lineage import lineage
+from pochade.operations.lora_tensors import Parts, Shape, dtype_of, explained, is_wide, loaded, matrices, written
+from pochade.operations.writing import check_target, writing
 
 _NEEDS_ALL = "sv_cumulative"
 _AXES = 2  # those of a matrix
@@ -120,7 +120,7 @@ def resizing(source: Path, destination: Path, size: Size) -> Iterator[Event]:
     Raises UsageError for a file that is no LoRA, or whose effect depends on the model's own weights.
     """
     size.check()
-    refuse_inputs(destination, source)
+    check_target(destination, source)
     weights = files.open(source)
     if kinds.recognise(weights.shapes()) != "lora":
         raise UsageError(f"{source} is no LoRA; `pochade extract` makes one of two models.")
@@ -143,7 +143,7 @@ def resizing(source: Path, destination: Path, size: Size) -> Iterator[Event]:
         result = in_naming(result, naming, family)
     options = {name: value for name, value in asdict(size).items() if value is not None}
     told = {"format": "pt"} | result.metadata | lineage("resize", {"lora": weights}, options)
-    yield from saving(destination, result, told)
+    yield from writing(destination, result, told)
 
 
 def _told(changed: list[_Resized]) -> str:
@@ -174,7 +174,7 @@ def _resized(weights: Weights, module: str, parts: Parts, size: Size, family: Fa
         found, shape, factor = _taken_apart(module, loaded(kernel), algorithm, size, family)
         nearest = found.low_rank(size.rank_of(found, shape))
     rank = nearest.right.shape[0]
-    tensors = written(nearest.left, nearest.right, shape, factor * rank, format_of(kernel))
+    tensors = written(nearest.left, nearest.right, shape, factor * rank, dtype_of(kernel))
     return _Resized(kept | tensors, rank, nearest.error)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from pochade.files import LazyArray
 from pochade.kinds.components import TEXT, UNET, VAE
-from pochade.operations.findings import SHOWN, Problem, command
+from pochade.operations.findings import SHOWN, Problem, command, listed
 from pochade.operations.view import View
 
 _PATTERNS: dict[str, tuple[type[np.unsignedinteger], int]] = {
@@ -65,8 +65,7 @@ def _state(tensor: LazyArray) -> Literal["bad", "zero", "fine"]:
 
 
 def _named(names: Sequence[str]) -> str:
-    shown = ", ".join(name[:200] for name in names[:SHOWN])
-    return shown if len(names) <= SHOWN else f"{len(names)} tensors, e.g. {shown}"
+    return listed(names) if len(names) <= SHOWN else f"{len(names)} tensors, e.g. {listed(names)}"
 
 
 def _other_vae(view: View) -> str:

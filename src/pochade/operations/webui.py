@@ -6,6 +6,7 @@ from typing import Any
 
 from pochade.files import Weights
 from pochade.files.hashes import legacy_hash
+from pochade.files.metadata import table_in
 from pochade.operations.lineage import Hashes, Hashing
 
 RECIPE, MODELS = "sd_merge_recipe", "sd_merge_models"
@@ -25,19 +26,10 @@ def merge_told(parents: Mapping[str, Weights], options: Mapping[str, Any], hashi
     def ancestors(hashes: Hashes) -> str:
         table: dict[str, Any] = {}
         for role, weights in parents.items():
-            table |= _read(weights, MODELS)
+            table |= table_in(weights.metadata, MODELS)
             if weights.path and role in hashes:
                 about = {"name": weights.path.stem, "legacy_hash": legacy_hash(weights.path)}
-                table[hashes[role]] = about | {RECIPE: _read(weights, RECIPE) or None}
+                table[hashes[role]] = about | {RECIPE: table_in(weights.metadata, RECIPE) or None}
         return json.dumps(table)
 
     return {RECIPE: hashing.text(recipe), MODELS: hashing.text(ancestors)}
-
-
-def _read(model: Weights, name: str) -> dict[str, Any]:
-    """Return what a model's metadata tells; other programs may have written anything there."""
-    try:
-        found = json.loads(model.metadata.get(name, "{}"))
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}

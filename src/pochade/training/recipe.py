@@ -88,6 +88,7 @@ class NativeStage(Plan):
     batch: PositiveInt
     dropout: float = NativeTraining.dropout
     snr_gamma: float = NativeTraining.snr_gamma
+    text_learns: bool = NativeTraining.text_learns
     sketch: SketchStage | None = None
 
 

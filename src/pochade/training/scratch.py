@@ -68,6 +68,7 @@ def train_recipe(recipe: Recipe, folder: Path) -> Iterator[Event]:
             batch=native.batch,
             dropout=native.dropout,
             snr_gamma=native.snr_gamma,
+            text_learns=native.text_learns,
         )
         yield from _stage(method, native, folder / f"native-{number}", f"unet-{number}")
     for number, stage in enumerate(recipe.decoder, 1):

@@ -23,6 +23,7 @@ class NativeTraining:
 
     The squared error of the noise is weighted by min(SNR, snr_gamma) / SNR (Hang et al. 2023, arXiv:2303.09556), which
     keeps the many nearly clean timesteps from drowning those where the picture is composed; 0 switches that off.
+    Without `text_learns` the text encoder stays as it is.
     """
 
     unet: UNet
@@ -34,14 +35,15 @@ class NativeTraining:
     seed: int
     dropout: float = 0.1
     snr_gamma: float = 5.0
+    text_learns: bool = True
     held_out: tuple[Tensor, Pictures] | None = None
     tokenizer: Tokenizer = field(default_factory=Tokenizer)
 
     def trainable(self) -> Mapping[str, nn.Parameter]:
-        """Every parameter of both networks, named as in a checkpoint."""
+        """Every parameter of the networks that learn, named as in a checkpoint."""
         self.unet.requires_grad_(True)
-        self.text_encoder.requires_grad_(True)
-        return named(self.unet, self.text_encoder)
+        self.text_encoder.requires_grad_(self.text_learns)
+        return {name: each for name, each in named(self.unet, self.text_encoder).items() if each.requires_grad}
 
     def loss(self, step: int) -> Tensor:
         """Weighted error of the predicted noise over one batch."""
