@@ -50,14 +50,15 @@ def _whole(folder: Path, open: Open) -> Weights:
         configs[part] = _config(folder / part)
         if found := _weights_file(folder / part):
             arrays |= {f"{part}/{name}": each for name, each in _tensors(folder / part, found, open)}
-    metadata: dict[str, str] = {}
-    if (folder / UNPLACED).is_file():
-        rest = open(folder / UNPLACED)
-        arrays |= {name: rest.lazy(name) for name in rest}
-        metadata = rest.metadata
+    rest = _unplaced(folder, open)
+    arrays |= {name: rest.lazy(name) for name in rest}
     if not arrays:
         raise MalformedFileError(folder, f"its {INDEX} names parts, but none of them has a file of weights")
-    return Weights(arrays, metadata, folder, "diffusers", {"configs": configs})
+    return Weights(arrays, rest.metadata, folder, "diffusers", {"configs": configs})
+
+
+def _unplaced(folder: Path, open: Open) -> Weights:
+    return open(folder / UNPLACED) if (folder / UNPLACED).is_file() else Weights({})
 
 
 def _part_alone(folder: Path, open: Open) -> Weights:
@@ -66,7 +67,9 @@ def _part_alone(folder: Path, open: Open) -> Weights:
         raise MalformedFileError(
             folder, f"is a folder without {INDEX} or a file of weights; name a model file or a diffusers folder"
         )
-    return Weights(dict(_tensors(folder, found, open)), {}, folder, "diffusers", {"configs": {"": _config(folder)}})
+    rest = _unplaced(folder, open)
+    arrays = dict(_tensors(folder, found, open)) | {name: rest.lazy(name) for name in rest}
+    return Weights(arrays, rest.metadata, folder, "diffusers", {"configs": {"": _config(folder)}})
 
 
 def _is_part(part: str, place: object) -> bool:

@@ -91,7 +91,7 @@ def merging(paths: Sequence[Path], merge: Merge, target: Path) -> Iterator[Event
     hashing = Hashing(named)
     metadata = {"format": "pt"} | models[0].metadata | lineage("merge", named, merge.given, hashing)
     metadata |= merge_told(named, merge.given, hashing)
-    stems = [shown(path.stem) for path in paths]  # not the target's: made again under another name, the file is the same
+    stems = [shown(path.stem) for path in paths]  # not the target's: under another name it is the same file
     metadata |= {"modelspec.title": " + ".join(stems), "modelspec.merged_from": ", ".join(stems)}
     yield from writing(target, changed, metadata)
 
