@@ -18,7 +18,8 @@ def recipe(tmp_path):
 def test_it_trains_and_prints_the_model(run, recipe, tmp_path):
     done = run("train", "native", "--config", recipe, "-o", tmp_path / "run", "--json")
     assert done.exit_code == 0
-    assert "unet 3/3" in done.stderr
+    assert "unet-1 3/3" in done.stderr
+    assert "unet-2 2/2" in done.stderr
     model = json.loads(done.stdout)["model"]
     assert files.open(model).metadata["modelspec.title"] == "Miniature"
 

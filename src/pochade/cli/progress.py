@@ -31,14 +31,14 @@ def watch(events: Iterable[Event]) -> Iterator[Any]:
 @contextmanager
 def _lines() -> Iterator[Show]:
     started = last = time.monotonic()
-    shown = 0
+    told = ("", 0)
 
     def show(step: Step) -> None:
-        nonlocal last, shown
+        nonlocal last, told
         now = time.monotonic()
-        is_end = step.done >= step.total and step.done != shown  # adaptive samplers stay there for a while
+        is_end = step.done >= step.total and (step.what, step.done) != told  # adaptive samplers stay there for a while
         if is_end or now - last >= _LINE_EVERY:
-            last, shown = now, step.done
+            last, told = now, (step.what, step.done)
             print(f"{step.what} {step.done}/{step.total}{_loss(step)}, {now - started:.1f} s", file=sys.stderr)
 
     yield show

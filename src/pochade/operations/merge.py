@@ -148,6 +148,8 @@ def merged(models: Sequence[Weights], merge: Merge) -> Weights:
     _check_alike(models)
     merge = completed(merge, len(models))
     first, *others = models
+    if not any(all(name in other for other in others) for name in first):
+        raise UsageError("These models have no weights in common: nothing would be merged.")
     alphas = _alphas(first, merge)
     tensors: dict[str, LazyArray] = {}
     for name in first:
@@ -157,8 +159,6 @@ def merged(models: Sequence[Weights], merge: Merge) -> Weights:
             continue
         same = [own, *(other.lazy(name) for other in others)]
         tensors[name] = _merged(name, same, partial(_combined, merge, name, alphas[name]))
-    if all(tensors[name] is first.lazy(name) for name in first):
-        raise UsageError("These models have no weights in common: nothing would be merged.")
     if merge.dtype:
         tensors = {name: cast(each, DTYPES[merge.dtype]) for name, each in tensors.items()}
     return Weights(tensors, first.metadata, first.path, first.format, first.extra)

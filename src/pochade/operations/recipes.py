@@ -70,7 +70,7 @@ def _parent(parent: object, told_by: Path, find: Find, folders: Sequence[Path]) 
     name, digest = parent["name"], str(parent.get("sha256", ""))
     try:
         path = find(name)
-        if not digest or path.is_dir() or sha256(path) == digest:
+        if not digest or not path.is_file() or sha256(path) == digest:
             return path
         problem: PochadeError = UsageError(f"{path} is not the {name} that was merged; that had SHA-256 {digest}.")
     except (MissingFileError, UsageError) as error:
