@@ -11,6 +11,7 @@ what the disk can do. Files have just been written, so they come from the file c
 import argparse
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -20,7 +21,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
 from report import report
 
 _POOL = 1 << 20  # so many different random numbers are enough
@@ -51,6 +51,8 @@ class Case:
 
 def write(path: Path, width: int, dtype: str, seed: int, averages: bool = False) -> Path:
     """A checkpoint of SD 1's shapes whose values are made one tensor at a time while it is written."""
+    import numpy as np
+
     from pochade import files
     from pochade.families import SD1
     from pochade.files.torch_zip_writing import saving_torch
@@ -80,7 +82,12 @@ def cases(folder: Path, wanted: list[str], width: int) -> list[Case]:
 
     def made(name: str, dtype: str = "F16", seed: int = 1, averages: bool = False) -> str:
         path = folder / name
-        return str(path if path.exists() else write(path, width, dtype, seed, averages))
+        if not path.exists():  # in another process: a child's memory is counted from what its parent has
+            subprocess.run(
+                [sys.executable, __file__, "--write", str(path), str(width), dtype, str(seed), str(int(averages))],
+                check=True,
+            )
+        return str(path)
 
     def verb(*words: str) -> list[str]:
         return [sys.executable, "-m", "pochade", *words]
@@ -192,12 +199,17 @@ def measure(case: Case, repeats: int, folder: Path) -> dict[str, Any]:
 def main() -> None:
     """Write the files, measure each case and report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", nargs=5, help=argparse.SUPPRESS)  # one file
     known = ["inspect", "convert", "fp16", "prune", "merge", "difference", "ties", "bake", "extract"]
     parser.add_argument("--cases", nargs="+", choices=known, default=known)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--width", type=int, default=320, help="channels of the UNet's first level")
     parser.add_argument("--folder", type=Path, help="where to put the files; the system's temporary folder if not")
     options = parser.parse_args()
+    if options.write:
+        path, width, dtype, seed, averages = options.write
+        write(Path(path), int(width), dtype, int(seed), averages == "1")
+        return
     room = Path(tempfile.mkdtemp(dir=options.folder))
     try:
         rows = [measure(case, options.repeats, room) for case in cases(room, options.cases, options.width)]

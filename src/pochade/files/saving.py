@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import BinaryIO
 
 import numpy as np
@@ -22,6 +24,8 @@ from pochade.files.weights import Array, Weights
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _ALIGNMENT = 8
 _MEGABYTE = 1_000_000
+_ROOMS = 4
+_MOST_CACHED = 64 * _MEGABYTE
 
 
 class Pending(str):
@@ -55,10 +59,11 @@ def saving(path: Path | str, weights: Weights, metadata: Mapping[str, str]) -> I
     total = len(header) + sum(weights.info(name).nbytes for name in names)
     with replacing(path, total) as file:
         file.write(header)
-        for name in names:
-            for block in bytes_of(weights, name):
-                file.write(block)
-            yield megabytes(file.tell(), total)
+        with Writer(file) as writer:
+            for name in names:
+                for block in bytes_of(weights, name):
+                    writer.write(block)
+                yield megabytes(writer.position, total)
         if file.tell() != total:
             raise FileError(path, f"wrote {file.tell()} bytes instead of {total}")
         _finish(file, weights, names, metadata)
@@ -96,6 +101,64 @@ def _header(weights: Weights, names: list[str], metadata: Mapping[str, str], roo
     if len(text) > MOST_HEADER_BYTES:
         raise UsageError(f"Names and metadata need {len(text)} bytes; safetensors allows {MOST_HEADER_BYTES}")
     return len(text).to_bytes(LENGTH_BYTES, "little") + text
+
+
+class Writer:
+    """Writes blocks in a thread of its own, so that the next ones are made meanwhile.
+
+    What has reached the disk is let go from the file cache: it would push out the files that are read; and where a
+    machine has its memory lent, as most in data centres do, fresh pages cost more than the writing itself.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.position = file.tell()
+        self._file = file
+        self._cached = 0
+        self._error: OSError | None = None
+        self._free: SimpleQueue[bytearray] = SimpleQueue()
+        self._full: SimpleQueue[tuple[bytearray, int] | None] = SimpleQueue()
+        for _ in range(_ROOMS):
+            self._free.put(bytearray())
+        self._thread = Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> "Writer":
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._full.put(None)
+        self._thread.join()
+        if self._error and kind is None:
+            raise self._error
+
+    def write(self, block: memoryview) -> None:
+        """Take a block, which may change afterwards. Raises the OSError of an earlier one that could not be written."""
+        room = self._free.get()
+        if self._error:
+            raise self._error
+        if len(room) < len(block):
+            room = bytearray(len(block))
+        memoryview(room)[: len(block)] = block
+        self._full.put((room, len(block)))
+        self.position += len(block)
+
+    def _run(self) -> None:
+        while job := self._full.get():
+            room, size = job
+            try:
+                if self._error is None:
+                    self._file.write(memoryview(room)[:size])
+                    self._let_go(size)
+            except OSError as error:
+                self._error = error
+            self._free.put(room)
+
+    def _let_go(self, size: int) -> None:
+        self._cached += size
+        if self._cached >= _MOST_CACHED and hasattr(os, "posix_fadvise"):
+            self._file.flush()
+            os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            self._cached = 0
 
 
 def megabytes(done: int, total: int) -> Step:

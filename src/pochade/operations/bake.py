@@ -23,7 +23,7 @@ from pochade.operations.writing import check_target, writing
 
 Parts = Mapping[str, LazyArray]
 
-_AT_A_TIME = 1 << 21  # numbers of a tensor
+_AT_A_TIME = 1 << 18  # numbers of a tensor
 
 
 @dataclass(frozen=True)
