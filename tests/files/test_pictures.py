@@ -12,6 +12,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from pochade import files, operations
 from pochade.errors import MalformedFileError
+from pochade.files.mapped import mapped
 from pochade.files.pictures import counted_stream, unmasked
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "webui"
@@ -90,3 +91,13 @@ def test_a_cut_picture_is_explained(tmp_path):
     path.write_bytes(path.read_bytes()[:60])
     with pytest.raises(MalformedFileError, match="picture"):
         files.open(path)
+
+
+def test_a_reader_gets_no_more_room_than_the_file_has(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"0123456789")
+    with mapped(path) as file:
+        stream = file.stream()
+        assert stream.read(4) == b"0123"
+        assert stream.read(1 << 50) == b"456789"  # would be a MemoryError
+        assert stream.read(1 << 50) == b""

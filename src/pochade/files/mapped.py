@@ -56,11 +56,23 @@ class MappedFile:
 
     def stream(self) -> BinaryIO:
         """Open the bytes as a file that is read from its beginning."""
-        return io.BufferedReader(_Stream(self.data))
+        return _Bounded(_Stream(self.data), len(self.data))
 
     def malformed(self, problem: str) -> MalformedFileError:
         """Make the error that says what is wrong with the file."""
         return MalformedFileError(self.path, problem)
+
+
+class _Bounded(io.BufferedReader):
+    """Makes room for what is there, not for what is asked: a damaged file can make its reader ask for gigabytes."""
+
+    def __init__(self, raw: io.RawIOBase, size: int) -> None:
+        super().__init__(raw)
+        self._size = size
+
+    def read(self, size: int | None = -1) -> bytes:
+        left = max(0, self._size - self.tell())
+        return super().read(left if size is None or size < 0 else min(size, left))
 
 
 class _Stream(io.RawIOBase):
