@@ -24,7 +24,7 @@ def asked(monkeypatch):
         calls.append((str(path), hashes))
         return REPORT | {"path": str(path)} | ({"hashes": {"sha256": "ab12"}} if hashes else {})
 
-    monkeypatch.setattr("pochade.operations.inspect", inspect)
+    monkeypatch.setattr("pochade.operations.inspect.inspect", inspect)
     return calls
 
 

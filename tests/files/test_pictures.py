@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from pochade import files, operations
+import pochade
+from pochade import files
 from pochade.errors import MalformedFileError
 from pochade.files.mapped import mapped
 from pochade.files.pictures import counted_stream, unmasked
@@ -36,7 +37,7 @@ def test_recorded_pictures_are_read(tmp_path, case):
     assert weights.extra["name"] == wanted["name"]
     for token, vectors in wanted["string_to_param"].items():
         np.testing.assert_allclose(weights[f"string_to_param.{token}"], vectors, atol=1e-6)
-    assert operations.inspect(path)["kind"] == "embedding"
+    assert pochade.inspect(path)["kind"] == "embedding"
 
 
 def test_a_lossless_webp_is_read_like_the_png(tmp_path):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from pochade import families, files, operations
+import pochade
+from pochade import families, files
 from pochade.errors import MalformedFileError, UsageError
 from pochade.events import Saved, Warned
 from pochade.families import SD1, SD2, SDXL
@@ -74,7 +75,7 @@ def test_a_difference_of_low_rank_is_found_whole(tmp_path):
     events = list(extracting_lora(base, tuned, tmp_path / "lora.safetensors", rank=1))
     (told,) = [event.message for event in events if isinstance(event, Warned)]
     assert told.startswith("1 modules; 0.0 %")
-    report = operations.inspect(saved(events))
+    report = pochade.inspect(saved(events))
     assert (report["kind"], report["rank"], report["alpha"]) == ("lora", 1, 1.0)
     assert set(report["dtypes"]) == {"F16", "F32"}
 
@@ -93,7 +94,7 @@ def test_a_part_becomes_a_file_of_its_own(tmp_path):
     source, before = model(tmp_path)
     for part, prefix in (("vae", SD1.vae_prefix), ("unet", SD1.unet_prefix)):
         path = saved(extracting_part(source, part, tmp_path / f"{part}.safetensors"))
-        assert operations.inspect(path)["kind"] == part
+        assert pochade.inspect(path)["kind"] == part
         assert set(files.open(path)) == {name.removeprefix(prefix) for name in before if name.startswith(prefix)}
     with pytest.raises(UsageError, match="no part named 'depth'"):
         list(extracting_part(source, "depth", tmp_path / "x.safetensors"))

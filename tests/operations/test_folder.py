@@ -8,12 +8,14 @@ import torch
 from diffusers import StableDiffusionPipeline
 from transformers import CLIPTokenizer
 
-from pochade import Pipeline, files, kinds, operations
+import pochade
+from pochade import Pipeline, files, kinds
 from pochade.errors import MalformedFileError, UsageError
 from pochade.events import Made, Saved, Step, Warned
 from pochade.generation.model import shipped_model
-from pochade.operations import Conversion, convert, converting
+from pochade.operations.convert import Conversion, convert, converting
 from pochade.operations.doctor import diagnosing
+from pochade.operations.merge import Merge
 from pochade.prompts import Tokenizer
 
 from ..families.manifests import narrow, shapes
@@ -75,7 +77,7 @@ def test_the_tokenizer_s_files_give_clip_s_ids(shipped):
 
 
 def test_it_is_recognised_as_what_it_is(shipped):
-    report = operations.inspect(shipped, hashes=True)
+    report = pochade.inspect(shipped, hashes=True)
     told = ("checkpoint", "diffusers", "sd1", "base", "epsilon")
     assert tuple(report[each] for each in ("kind", "format", "family", "variant", "prediction")) == told
     assert report["problems"] == []
@@ -87,8 +89,8 @@ def test_its_scheduler_decides_the_prediction(shipped, tmp_path):
     target = convert(shipped, tmp_path / "v")
     path = target / "scheduler" / "scheduler_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"prediction_type": "v_prediction"}))
-    assert operations.inspect(target)["prediction"] == "v"
-    assert operations.inspect(convert(target, tmp_path / "v.safetensors"))["prediction"] == "v"
+    assert pochade.inspect(target)["prediction"] == "v"
+    assert pochade.inspect(convert(target, tmp_path / "v.safetensors"))["prediction"] == "v"
 
 
 def test_steps_grow_to_the_whole_and_the_folder_comes_last(tmp_path):
@@ -109,13 +111,13 @@ def test_what_is_guessed_is_told(tmp_path):
 def test_one_network_alone_is_a_folder_without_an_index(shipped, tmp_path):
     vae = convert(shipped_model(), tmp_path / "vae", only=("vae",))
     assert sorted(each.name for each in vae.iterdir()) == ["config.json", "diffusion_pytorch_model.safetensors"]
-    assert operations.inspect(vae)["kind"] == "vae"
+    assert pochade.inspect(vae)["kind"] == "vae"
     assert "decoder.up.0.block.0.conv1.weight" in kinds.open_model(vae)
 
 
 def test_a_folder_merges_with_a_file(shipped, tmp_path):
-    merged = operations.merge(
-        operations.Merge(factors=(0.5, 0.5), dtype="fp32"), tmp_path / "m.safetensors", [shipped, _negated(tmp_path)]
+    merged = pochade.merge(
+        Merge(factors=(0.5, 0.5), dtype="fp32"), tmp_path / "m.safetensors", [shipped, _negated(tmp_path)]
     )
     assert max(float(np.abs(array).max()) for name, array in files.open(merged).items() if "weight" in name) < 1e-6
 

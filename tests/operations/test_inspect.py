@@ -13,7 +13,7 @@ import torch
 
 from pochade import files
 from pochade.errors import UnsafeFileError
-from pochade.operations import inspect
+from pochade.operations.inspect import inspect
 
 from ..families.manifests import manifest, narrow, part, shapes, without
 

@@ -10,7 +10,8 @@ from PIL import Image, PngImagePlugin
 
 from pochade import files
 from pochade.errors import MalformedFileError
-from pochade.operations import convert, inspect
+from pochade.operations.convert import convert
+from pochade.operations.inspect import inspect
 
 from ..families.manifests import narrow, shapes
 

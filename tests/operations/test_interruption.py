@@ -17,7 +17,8 @@ RUN = """
 import os, signal, sys
 from pathlib import Path
 from pochade.events import Step
-from pochade.operations import Conversion, Merge, converting, merging
+from pochade.operations.convert import Conversion, converting
+from pochade.operations.merge import Merge, merging
 from pochade.operations.extract import extracting_part
 a, b, target = map(Path, sys.argv[2:5])
 work = {

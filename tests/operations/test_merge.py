@@ -8,12 +8,12 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from pochade import files, operations
+import pochade
+from pochade import files
 from pochade.errors import MalformedFileError, UnknownNameError, UsageError
-from pochade.operations import Merge
 from pochade.operations.blocks import block_weights, blocks_of
 from pochade.operations.expression import parse
-from pochade.operations.merge import merged
+from pochade.operations.merge import Merge, merged
 from pochade.operations.recipes import recipe_in
 
 from ..families.manifests import narrow, shapes
@@ -57,7 +57,7 @@ def three(tmp_path):
 
 def test_any_sum_of_models(three, tmp_path):
     a, b, c = (files.open(path) for path in three)
-    found = files.open(operations.merge("0.5*a + (b - c)/4", tmp_path / "x.safetensors", folders=[tmp_path]))
+    found = files.open(pochade.merge("0.5*a + (b - c)/4", tmp_path / "x.safetensors", folders=[tmp_path]))
     name = "model.diffusion_model.out.2.weight"
     np.testing.assert_allclose(found[name], 0.5 * a[name] + (b[name] - c[name]) / 4, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(found["betas"], a["betas"])
@@ -174,14 +174,14 @@ def test_a_merge_that_changes_nothing_is_refused(three, tmp_path):
         (Merge(factors=(1.0, 0.0)), three[:2]),
     ):
         with pytest.raises(UsageError, match=r"only give a\.safetensors itself"):
-            operations.merge(merge, target, models)
+            pochade.merge(merge, target, models)
     assert not target.exists()
 
 
 def test_an_input_is_never_written_over(three):
     before = three[1].read_bytes()
     with pytest.raises(UsageError, match="one of the files to read"):
-        operations.merge(Merge(method="weighted-sum"), three[1], three[:2])
+        pochade.merge(Merge(method="weighted-sum"), three[1], three[:2])
     assert three[1].read_bytes() == before
 
 
@@ -190,19 +190,19 @@ def test_families_and_kinds_do_not_mix(three, tmp_path):
     with pytest.raises(
         UsageError, match=r"a\.safetensors \(Stable Diffusion 1\.x.*xl\.safetensors \(Stable Diffusion XL"
     ):
-        operations.merge(Merge(method="weighted-sum"), tmp_path / "x.safetensors", [three[0], xl])
+        pochade.merge(Merge(method="weighted-sum"), tmp_path / "x.safetensors", [three[0], xl])
     with pytest.raises(UnknownNameError, match="did you mean weighted-sum"):
-        operations.merge(Merge(method="weightedsum"), tmp_path / "x.safetensors", three[:2])
+        pochade.merge(Merge(method="weightedsum"), tmp_path / "x.safetensors", three[:2])
     with pytest.raises(UsageError, match="merges 3 models, not 2"):
-        operations.merge(Merge(method="add-difference"), tmp_path / "x.safetensors", three[:2])
+        pochade.merge(Merge(method="add-difference"), tmp_path / "x.safetensors", three[:2])
 
 
 def test_a_merged_file_is_made_again_from_itself_alone(three, tmp_path):
-    made = operations.merge("0.25*a + 0.75*b", tmp_path / "x.safetensors", folders=[tmp_path])
+    made = pochade.merge("0.25*a + 0.75*b", tmp_path / "x.safetensors", folders=[tmp_path])
     paths, merge = recipe_in(made, lambda name: tmp_path / name)
-    again = operations.merge(merge, tmp_path / "y.safetensors", paths)
+    again = pochade.merge(merge, tmp_path / "y.safetensors", paths)
     assert made.read_bytes() == again.read_bytes()
-    made = operations.merge(
+    made = pochade.merge(
         Merge(method="sigmoid", alpha=0.0, block_weights="OUT=1"), tmp_path / "v.safetensors", three[:2]
     )
     assert recipe_in(made, Path)[1] == Merge(method="sigmoid", alpha=0.0, block_weights="OUT=1")
@@ -212,18 +212,18 @@ def test_a_merged_file_is_made_again_from_itself_alone(three, tmp_path):
 
 def test_recipe_files(three, tmp_path):
     (tmp_path / "r.toml").write_text('models = ["a", "b"]\nmethod = "sigmoid"\nalpha = 0.5\n')
-    found = files.open(operations.merge(str(tmp_path / "r.toml"), tmp_path / "x.safetensors", folders=[tmp_path]))
+    found = files.open(pochade.merge(str(tmp_path / "r.toml"), tmp_path / "x.safetensors", folders=[tmp_path]))
     name = "model.diffusion_model.out.2.weight"
     np.testing.assert_allclose(found[name], (model(0)[name] + model(1)[name]) / 2, atol=1e-6)
     (tmp_path / "r.json").write_text('{"expresion": "a + b"}')
     with pytest.raises(UnknownNameError, match="did you mean expression"):
-        operations.merge(str(tmp_path / "r.json"), tmp_path / "x.safetensors", folders=[tmp_path])
+        pochade.merge(str(tmp_path / "r.json"), tmp_path / "x.safetensors", folders=[tmp_path])
 
 
 def test_a_merge_is_told_as_web_uis_tell_it(three, tmp_path):
     a, b, _ = three
-    once = operations.merge(f"0.5*'{a}' + 0.5*'{b}'", tmp_path / "once.safetensors")
-    twice = operations.merge(f"0.5*'{once}' + 0.5*'{a}'", tmp_path / "twice.safetensors")
+    once = pochade.merge(f"0.5*'{a}' + 0.5*'{b}'", tmp_path / "once.safetensors")
+    twice = pochade.merge(f"0.5*'{once}' + 0.5*'{a}'", tmp_path / "twice.safetensors")
     metadata = files.open(twice).metadata
     hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (once, a, b)]
     recipe, models = (json.loads(metadata[name]) for name in ("sd_merge_recipe", "sd_merge_models"))
@@ -239,7 +239,7 @@ def test_copies_of_one_file_are_told_too(three, tmp_path):
     a, b, _ = three
     copy = tmp_path / "copy.safetensors"
     copy.write_bytes(a.read_bytes())
-    made = operations.merge(Merge(factors=(0.4, 0.3, 0.3)), tmp_path / "m.safetensors", [a, copy, b])
+    made = pochade.merge(Merge(factors=(0.4, 0.3, 0.3)), tmp_path / "m.safetensors", [a, copy, b])
     assert len(json.loads(files.open(made).metadata["sd_merge_models"])) == 2
 
 
@@ -249,12 +249,12 @@ def test_loras_are_merged_by_sums_alone(three, tmp_path):
         "lora_unet_x.lora_up.weight": np.ones((4, 2), np.float32),
     }
     paths = [files.save(tmp_path / f"{name}.safetensors", lora) for name in "xy"]
-    made = files.open(operations.merge(Merge(factors=(0.5, 1.0)), tmp_path / "z.safetensors", paths))
+    made = files.open(pochade.merge(Merge(factors=(0.5, 1.0)), tmp_path / "z.safetensors", paths))
     assert made.info("lora_unet_x.lora_down.weight").shape == (4, 4)
     with pytest.raises(UsageError, match="by a sum, without method"):
-        operations.merge(Merge(method="slerp"), tmp_path / "z.safetensors", paths)
+        pochade.merge(Merge(method="slerp"), tmp_path / "z.safetensors", paths)
     with pytest.raises(UsageError, match="Only LoRAs"):
-        operations.merge(Merge(factors=(0.5, 0.5), rank=4), tmp_path / "z.safetensors", three[:2])
+        pochade.merge(Merge(factors=(0.5, 0.5), rank=4), tmp_path / "z.safetensors", three[:2])
 
 
 def test_float8_models_are_merged(tmp_path):
@@ -285,15 +285,15 @@ def test_an_unknown_precision_is_refused():
 
 def test_the_name_of_the_result_tells_its_container(three, tmp_path):
     a, b, _ = three
-    made = operations.merge(Merge(factors=(0.5, 0.5)), tmp_path / "m.ckpt", [a, b])
+    made = pochade.merge(Merge(factors=(0.5, 0.5)), tmp_path / "m.ckpt", [a, b])
     assert files.open(made).format == "ckpt"
     with pytest.raises(UsageError, match="tells no format"):
-        operations.merge(Merge(factors=(0.5, 0.5)), tmp_path / "m.zip", [a, b])
+        pochade.merge(Merge(factors=(0.5, 0.5)), tmp_path / "m.zip", [a, b])
 
 
 def test_a_recipe_s_models_are_known_by_their_hash(three, tmp_path):
     a, b, c = three
-    made = operations.merge(Merge(factors=(0.25, 0.75)), tmp_path / "made.safetensors", [a, b])
+    made = pochade.merge(Merge(factors=(0.25, 0.75)), tmp_path / "made.safetensors", [a, b])
     library = tmp_path / "library"
     library.mkdir()
     (library / "a.safetensors").write_bytes(c.read_bytes())  # another model of that name
@@ -316,6 +316,6 @@ def test_what_other_programs_told_of_a_merge_may_be_anything(tmp_path):
     told = {"sd_merge_models": "[" * 100_000, "sd_merge_recipe": "x", "pochade.lineage": nested}
     one = files.save(tmp_path / "a.safetensors", model(0), told)
     files.save(tmp_path / "b.safetensors", model(1))
-    found = files.open(operations.merge("0.5*a + 0.5*b", tmp_path / "x.safetensors", folders=[tmp_path]))
+    found = files.open(pochade.merge("0.5*a + 0.5*b", tmp_path / "x.safetensors", folders=[tmp_path]))
     assert [each["name"] for each in json.loads(found.metadata["sd_merge_models"]).values()] == [one.stem, "b"]
     assert "lineage" not in json.loads(found.metadata["pochade.lineage"])["parents"]["model-1"]

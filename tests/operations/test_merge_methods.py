@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from pochade import files, operations
+import pochade
+from pochade import files
 from pochade.errors import UsageError
 from pochade.files.weights import BLOCK
-from pochade.operations import Merge
-from pochade.operations.merge import merged
+from pochade.operations.merge import Merge, merged
 from pochade.operations.methods import METHODS, Stack
 from pochade.operations.methods.chance import dice
 from pochade.operations.methods.method import regrouped
@@ -311,26 +311,26 @@ def three(tmp_path):
 
 
 def test_a_random_merge_is_made_again_from_itself_alone(three, tmp_path):
-    made = operations.merge(Merge(method="della", density=0.3, seed=4), tmp_path / "x.safetensors", three)
+    made = pochade.merge(Merge(method="della", density=0.3, seed=4), tmp_path / "x.safetensors", three)
     paths, merge = recipe_in(made, lambda name: tmp_path / name)
     assert merge == Merge(method="della", alpha=1.0, density=0.3, epsilon=0.14, seed=4), "what it took is told whole"
-    again = operations.merge(merge, tmp_path / "y.safetensors", paths)
+    again = pochade.merge(merge, tmp_path / "y.safetensors", paths)
     assert made.read_bytes() == again.read_bytes()
 
 
 def test_recipe_files_hold_settings(three, tmp_path):
     recipe = tmp_path / "r.toml"
     recipe.write_text('models = ["a", "b", "c"]\nmethod = "ties"\ndensity = 0.3\n')
-    found = files.open(operations.merge(str(recipe), tmp_path / "x.safetensors", folders=[tmp_path]))
+    found = files.open(pochade.merge(str(recipe), tmp_path / "x.safetensors", folders=[tmp_path]))
     np.testing.assert_array_equal(
         found[NAME], merge_of([files.open(each)[NAME] for each in three], "ties", density=0.3)
     )
     recipe.write_text('models = ["a", "b", "c"]\nmethod = "ties"\ndensity = "much"\n')
     with pytest.raises(UsageError, match=r"r\.toml: 'density' is 'much': .*number"):
-        operations.merge(str(recipe), tmp_path / "y.safetensors", folders=[tmp_path])
+        pochade.merge(str(recipe), tmp_path / "y.safetensors", folders=[tmp_path])
     recipe.write_text('expression = "a + b"\nseed = 1\n')
     with pytest.raises(UsageError, match="A sum of models takes no seed"):
-        operations.merge(str(recipe), tmp_path / "y.safetensors", folders=[tmp_path])
+        pochade.merge(str(recipe), tmp_path / "y.safetensors", folders=[tmp_path])
 
 
 @pytest.mark.parametrize(
@@ -358,8 +358,8 @@ def test_wrong_settings_are_explained(count, options, said):
 
 def test_only_merges_that_leave_the_first_model_alone_are_refused(three, tmp_path):
     with pytest.raises(UsageError, match="only give a"):
-        operations.merge(Merge(method="ties", alpha=0.0), tmp_path / "x.safetensors", three)
-    assert operations.merge(Merge(method="cosine-a", alpha=0.0), tmp_path / "x.safetensors", three[:2]).exists()
+        pochade.merge(Merge(method="ties", alpha=0.0), tmp_path / "x.safetensors", three)
+    assert pochade.merge(Merge(method="cosine-a", alpha=0.0), tmp_path / "x.safetensors", three[:2]).exists()
 
 
 def test_the_readme_names_every_method():

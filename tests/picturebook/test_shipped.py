@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+import pochade
 import pochade.picturebook
-from pochade import Pipeline, files, operations
+from pochade import Pipeline, files
 from pochade.evaluation.picturebook import GOALS, evaluate
 from pochade.events import Made
 from pochade.families import SD1, recognise
@@ -29,7 +30,7 @@ def recipe():
 
 def test_the_file_is_a_small_checkpoint_in_half_precision(recipe):
     path = shipped_model()
-    report = operations.inspect(path)
+    report = pochade.inspect(path)
     assert path.stat().st_size <= MOST_BYTES
     assert (report["kind"], report["family"], report["variant"], report["prediction"]) == (
         "checkpoint", "sd1", "base", "epsilon",

@@ -6,7 +6,8 @@ from itertools import islice
 import pytest
 import torch
 
-from pochade import Pipeline, files, operations
+import pochade
+from pochade import Pipeline, files
 from pochade.errors import MalformedFileError, MissingFileError, UsageError
 from pochade.events import Saved, Step
 from pochade.families import SD1, recognise
@@ -68,7 +69,7 @@ def test_a_model_is_made_and_draws(recipe, tmp_path):
     saved = [event for event in train_recipe(recipe, tmp_path / "run") if isinstance(event, Saved)]
     path = saved[-1].path
     weights = files.open(path)
-    report = operations.inspect(path)
+    report = pochade.inspect(path)
     assert recognise(weights.shapes()) is SD1
     assert report["kind"] == "checkpoint"
     assert report["missing"] == []

@@ -66,7 +66,7 @@ def convert(
 ) -> None:
     """Convert a model file: container, precision, moving averages, parts, repairs. SRC stays as it is."""
     from pochade.cli.progress import watch  # deferred: the help needs none of these
-    from pochade.operations import Conversion, converting
+    from pochade.operations.convert import Conversion, converting
 
     conversion = Conversion(
         format=format.value if format else None,

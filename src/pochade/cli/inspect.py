@@ -26,18 +26,17 @@ def inspect(
 
     Exit code 3 when one cannot be read.
     """
-    from pochade import operations  # deferred: the help needs none of these
-    from pochade.errors import FileError
-    from pochade.operations.inspect import report_of_unreadable
+    from pochade.errors import FileError  # deferred: the help needs none of these
+    from pochade.operations import inspect as examination
 
     reports: list[dict[str, Any]] = []
     code = 0
     for path in paths:
         try:
-            report = operations.inspect(path, hashes=hashes, deep=deep)
+            report = examination.inspect(path, hashes=hashes, deep=deep)
         except FileError as error:
             tell(f"Error: {error}", err=True)
-            reports.append(report_of_unreadable(path, error))
+            reports.append(examination.report_of_unreadable(path, error))
             code = error.exit_code
             continue
         reports.append(report)
