@@ -238,3 +238,12 @@ def test_averages_of_what_nobody_knows_are_named(tmp_path):
     source = files.save(tmp_path / "a.safetensors", model() | {SD1.ema_name(SD1.unet_prefix) + "foo": np.ones(2)})
     with pytest.raises(UsageError, match="--ema use: 'foo' is no name"):
         pochade.convert(source, tmp_path / "b.safetensors", ema="use")
+
+
+def test_no_hash_is_computed_for_a_file_that_keeps_none(source, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("pochade.operations.lineage.sha256", lambda path: asked.append(path) or "0" * 64)
+    pochade.convert(source, tmp_path / "a.ckpt")
+    assert asked == []
+    pochade.convert(source, tmp_path / "a.safetensors")
+    assert asked == [source]

@@ -244,3 +244,9 @@ def test_names_that_would_steer_the_terminal_are_escaped(tmp_path):
     messages = " ".join(each.message for each in diagnose(files.save(tmp_path / "a.safetensors", tensors)).problems)
     assert messages.isprintable()
     assert messages.count(r"\x1b[31mred\n\u202e") == 2
+
+
+def test_no_advice_is_given_that_convert_would_refuse(tmp_path):
+    network = {"linear.0.weight": torch.ones(4, 4), "linear.0.bias": torch.ones(4)}
+    torch.save({320: (network, network), "activation_func": "relu"}, tmp_path / "h.pt")
+    assert [each.code for each in diagnose(tmp_path / "h.pt").problems] == []

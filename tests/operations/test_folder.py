@@ -190,3 +190,8 @@ def test_shapes_that_do_not_fit_are_refused(family, folder, name, shape, tmp_pat
     files.save(part / "model.safetensors", dict(files.open(part)) | {name: np.ones(shape, np.float32)})
     with pytest.raises(MalformedFileError, match=f"has a broken {folder}"):
         kinds.open_model(tmp_path / "folder")
+
+
+def test_a_network_alone_keeps_its_metadata(tmp_path):
+    vae = convert(shipped_model(), tmp_path / "vae", only=("vae",))
+    assert "pochade.lineage" in files.open(vae).metadata

@@ -7,7 +7,7 @@ pickles. Names are the part's name, a slash, and the tensor's.
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,8 @@ def _whole(folder: Path, open: Open) -> Weights:
             continue
         configs[part] = _config(folder / part)
         if found := _weights_file(folder / part):
-            arrays |= {f"{part}/{name}": each for name, each in _tensors(folder / part, found, open)}
+            weights = _weights(folder / part, found, open)
+            arrays |= {f"{part}/{name}": weights.lazy(name) for name in weights}
     rest = _unplaced(folder, open)
     arrays |= {name: rest.lazy(name) for name in rest}
     if not arrays:
@@ -67,9 +68,10 @@ def _part_alone(folder: Path, open: Open) -> Weights:
         raise MalformedFileError(
             folder, f"is a folder without {INDEX} or a file of weights; name a model file or a diffusers folder"
         )
-    rest = _unplaced(folder, open)
-    arrays = dict(_tensors(folder, found, open)) | {name: rest.lazy(name) for name in rest}
-    return Weights(arrays, rest.metadata, folder, "diffusers", {"configs": {"": _config(folder)}})
+    weights, rest = _weights(folder, found, open), _unplaced(folder, open)
+    arrays = {name: each.lazy(name) for each in (weights, rest) for name in each}
+    metadata = weights.metadata | rest.metadata
+    return Weights(arrays, metadata, folder, "diffusers", {"configs": {"": _config(folder)}})
 
 
 def _is_part(part: str, place: object) -> bool:
@@ -106,11 +108,10 @@ def _order(match: re.Match[str]) -> tuple[int, str, bool, bool]:
     return rank, variant, match["suffix"] != "safetensors", match["index"] is not None
 
 
-def _tensors(folder: Path, found: Path, open: Open) -> Iterator[tuple[str, LazyArray]]:
+def _weights(folder: Path, found: Path, open: Open) -> Weights:
+    """Open a part's one file, or all its shards."""
     if found.suffix != ".json":
-        weights = open(found)
-        yield from ((name, weights.lazy(name)) for name in weights)
-        return
+        return open(found)
     table = _json(found).get("weight_map")
     if not isinstance(table, dict) or not all(isinstance(shard, str) for shard in table.values()):
         raise MalformedFileError(found, "has no weight_map of names and files")
@@ -118,7 +119,7 @@ def _tensors(folder: Path, found: Path, open: Open) -> Iterator[tuple[str, LazyA
     for name, shard in table.items():
         if name not in shards[shard]:
             raise MalformedFileError(found, f"says that {name!r:.100} is in {shard}, which does not hold it")
-        yield name, shards[shard].lazy(name)
+    return Weights({name: shards[shard].lazy(name) for name, shard in table.items()})
 
 
 def _inside(folder: Path, shard: str, index: Path) -> Path:

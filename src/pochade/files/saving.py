@@ -31,12 +31,13 @@ _MOST_CACHED = 64 * _MEGABYTE
 class Pending(str):
     """A metadata text that is known in full only when the tensors are written: until then another, no shorter one."""
 
+    begin: Callable[[], None]
     finish: Callable[[], str]
 
-    def __new__(cls, text: str, finish: Callable[[], str]) -> "Pending":
-        """Stand in for what `finish` returns, which takes no more room than `text`."""
+    def __new__(cls, text: str, begin: Callable[[], None], finish: Callable[[], str]) -> "Pending":
+        """Stand in for what `finish` returns, which takes no more room than `text`; `begin` comes before writing."""
         new = super().__new__(cls, text)
-        new.finish = finish
+        new.begin, new.finish = begin, finish
         return new
 
 
@@ -58,6 +59,9 @@ def saving(path: Path | str, weights: Weights, metadata: Mapping[str, str]) -> I
     header = _header(weights, names, metadata)
     total = len(header) + sum(weights.info(name).nbytes for name in names)
     with replacing(path, total) as file:
+        for text in metadata.values():
+            if isinstance(text, Pending):
+                text.begin()
         file.write(header)
         with Writer(file) as writer:
             for name in names:

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from pochade import families, files, layouts
 from pochade.errors import MalformedFileError
 from pochade.families import SD1, Family, TextEncoder
@@ -17,7 +15,7 @@ from pochade.files.folders import INDEX
 from pochade.kinds import checkpoint, controlnet
 from pochade.kinds.components import CONTROLNET, UNET, VAE, components
 from pochade.kinds.descriptions import Table, describe
-from pochade.kinds.prediction import STATED, ZERO_SNR_MARKER
+from pochade.kinds.prediction import STATED, ZERO_SNR_MARKER, marker
 from pochade.kinds.recognition import recognise
 
 _NEEDLESS = "safety_checker/"
@@ -103,8 +101,7 @@ def _scheduled(folder: Weights) -> tuple[dict[str, str], dict[str, LazyArray]]:
     scheduler = configs.get("scheduler", {}) if isinstance(configs, dict) else {}
     stated = _PREDICTIONS.get(str(scheduler.get("prediction_type", "epsilon")))
     reaches_zero = scheduler.get("rescale_betas_zero_snr") is True
-    markers = {ZERO_SNR_MARKER: LazyArray.of(np.zeros(0, np.float32))} if reaches_zero else {}
-    return {STATED: stated} if stated else {}, markers
+    return {STATED: stated} if stated else {}, marker(ZERO_SNR_MARKER) if reaches_zero else {}
 
 
 @dataclass(frozen=True)
@@ -123,17 +120,7 @@ def as_folder(weights: Weights, prediction: Prediction | None) -> Folder:
 
     Raises MalformedFileError for what is neither.
     """
-    family = families.recognise(weights.shapes())
-    found = set(components(weights))
-    if controlnet.form(weights.shapes()):
-        raise MalformedFileError(
-            weights.path or "", "is a ControlNet in a form that diffusers' layout has no place for"
-        )
-    if family is None and found != {VAE}:
-        raise MalformedFileError(
-            weights.path or "", "is no checkpoint of a known family, nor a UNet, VAE or ControlNet"
-        )
-    family = family or SD1
+    family = _family(weights)
     parts = {name: each for name, each in _parts(weights, family).items() if each}
     placed = {old for names in parts.values() for old in names.values()}
     unplaced = Weights({name: weights.lazy(name) for name in weights if name not in placed})
@@ -147,6 +134,18 @@ def as_folder(weights: Weights, prediction: Prediction | None) -> Folder:
         raise MalformedFileError(weights.path or "", problem) from error
     pads = {each.folder.replace("text_encoder", "tokenizer"): _PADS[each.layout] for each in family.encoders}
     return Folder(inner, unplaced, described, pads if INDEX in described else {})
+
+
+def _family(weights: Weights) -> Family:
+    """Return the family by which to lay a model out; a VAE alone, which families share, goes by the first."""
+    family = families.recognise(weights.shapes())
+    if controlnet.form(weights.shapes()):
+        problem = "is a ControlNet in a form that diffusers' layout has no place for"
+        raise MalformedFileError(weights.path or "", problem)
+    if family is None and set(components(weights)) != {VAE}:
+        problem = "is no checkpoint of a known family, nor a UNet, VAE or ControlNet"
+        raise MalformedFileError(weights.path or "", problem)
+    return family or SD1
 
 
 def _parts(weights: Weights, family: Family) -> dict[str, dict[str, str]]:
@@ -187,9 +186,7 @@ def _in_diffusers_names(part: str, weights: Weights, names: Mapping[str, str], f
         return _renamed(inner, _LAYOUTS[part].to_diffusers(inner))
     if part == VAE:
         return layouts.vae.in_diffusers_names(inner)
-    encoder = next((each for each in family.encoders if each.folder == part), None)
-    if encoder is None:
-        return inner
+    encoder = next(each for each in family.encoders if each.folder == part)
     if encoder.layout == "openclip":
         return layouts.openclip.in_diffusers_names(inner)
     return _renamed(inner, layouts.text.to_diffusers(inner))

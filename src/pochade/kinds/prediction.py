@@ -4,9 +4,11 @@ import os
 import re
 from pathlib import Path
 
+import numpy as np
+
 from pochade.families import Family
 from pochade.families.family import Prediction
-from pochade.files import Weights
+from pochade.files import LazyArray, Weights
 
 STATED = "modelspec.prediction_type"
 V_MARKER = "v_pred"
@@ -16,6 +18,11 @@ ZERO_SNR_MARKER = "ztsnr"
 _PARAMETERIZATION = re.compile(rb"""^[ \t]*parameterization:\s*["']?(v|eps)\b""", re.MULTILINE)
 _MOST_CONFIG = 1_000_000
 _STEPS_OF_SD2_BASE = 875_000  # no other release stopped there
+
+
+def marker(name: str) -> dict[str, LazyArray]:
+    """Return an empty tensor that says something by its name alone."""
+    return {name: LazyArray.of(np.zeros(0, np.float32))}
 
 
 def prediction_of(weights: Weights, family: Family) -> Prediction | None:

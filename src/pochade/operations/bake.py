@@ -82,13 +82,10 @@ class _Change:
             mine = adapters.rows_of(tensors)
             if any(len(tensors[name]) != height for name in mine):
                 raise ValueError(f"{' and '.join(mine)} must have {height} rows")
-            self._add(rows[first - start : last - start], first - begin, last - begin, tensors)
-
-    def _add(self, part: Any, first: int, last: int, tensors: Mapping[str, Any]) -> None:
-        mine = adapters.rows_of(tensors)
-        cut = {name: each[first:last] if name in mine else each for name, each in tensors.items()}
-        bias = [each for name, each in cut.items() if name in adapters.BIAS]
-        part.add_(bias[0].reshape(part.shape) * self.strength if bias else adapters.delta(part, cut, self.strength))
+            part, own = rows[first - start : last - start], slice(first - begin, last - begin)
+            cut = {name: each[own] if name in mine else each for name, each in tensors.items()}
+            bias = [each.reshape(part.shape) * self.strength for name, each in cut.items() if name in adapters.BIAS]
+            part.add_(bias[0] if bias else adapters.delta(part, cut, self.strength))
 
 
 def baking(model: Path, target: Path, loras: Sequence[Adapter] = (), vae: Path | None = None) -> Iterator[Event]:

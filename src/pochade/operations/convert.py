@@ -18,7 +18,7 @@ from pochade.kinds.lora_naming import Naming, in_naming
 from pochade.kinds.vae import vae_of
 from pochade.operations.casting import cast
 from pochade.operations.lineage import lineage
-from pochade.operations.writing import Format, check_target, format_of, writing
+from pochade.operations.writing import Format, check_target, writing
 
 Ema = Literal["keep", "drop", "use"]
 DTYPES = {"fp32": "F32", "fp16": "F16", "bf16": "BF16"}
@@ -52,8 +52,8 @@ def convert(source: Path | str, target: Path | str, **changes: object) -> Path:
 
 def converting(source: Path, target: Path, conversion: Conversion) -> Iterator[Event]:
     """Convert a model file; yields Steps in megabytes and Saved at the end."""
-    kind = conversion.format or format_of(target)
-    check_target(target, source, *([conversion.vae] if conversion.vae else []), format=conversion.format)
+    others = [conversion.vae] if conversion.vae else []
+    kind = check_target(target, source, *others, format=conversion.format)
     weights = kinds.open_model(source)
     changed = converted(weights, conversion)
     changed = _as_others_read_it(changed, kind)

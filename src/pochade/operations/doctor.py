@@ -85,7 +85,7 @@ def _waste(view: View) -> Iterator[Problem]:
         why = "Most programs look for the live UNet and find none."
         fix = command("convert", view.path, "-usable", "--ema", "use")
         yield Problem("ema-only", "Its UNet is there as moving average only.", why, fix)
-    if view.weights.format in ("ckpt", "ckpt-legacy"):
+    if view.weights.format in ("ckpt", "ckpt-legacy") and view.kind != "hypernetwork":  # web UIs know no other form
         why = "A pickle can hold code, and loads several times slower."
         yield Problem("pickle", "It is a pickle; this one is harmless.", why, command("convert", view.path, ""))
 

@@ -8,7 +8,7 @@ from pochade import families
 from pochade.events import Event, Saved, Step, Warned
 from pochade.files import Weights
 from pochade.files.folders import CONFIG, INDEX, SCHEDULER, UNPLACED
-from pochade.files.saving import replacing_folder, saving
+from pochade.files.saving import megabytes, replacing_folder, saving
 from pochade.kinds.diffusers import Folder, as_folder
 from pochade.kinds.prediction import prediction_of
 from pochade.prompts.tokenizer_files import tokenizer_files
@@ -43,7 +43,7 @@ def _saving_weights(room: Path, folder: Folder, metadata: Mapping[str, str]) -> 
     plain = {"format": "pt"}
     if whole or folder.unplaced:
         jobs[room / UNPLACED] = folder.unplaced
-    total = sum(-(-_bytes(each) // 1_000_000) for each in jobs.values())
+    total = sum(megabytes(0, _bytes(each)).total for each in jobs.values())
     done = 0
     for path, weights in jobs.items():
         path.parent.mkdir(exist_ok=True)

@@ -19,13 +19,19 @@ Hashes = Mapping[str, str]
 class Hashing:
     """The SHA-256 of an operation's parents by role, computed in a thread while the result is written.
 
-    So reading the files twice costs no time on two cores. Folders have none.
+    So reading the files twice costs no time on two cores, and none at all where the result keeps no metadata. Folders
+    have no hash.
     """
 
     def __init__(self, parents: Mapping[str, Weights]) -> None:
         paths = {role: weights.path for role, weights in parents.items() if weights.path and weights.path.is_file()}
         self._futures = {role: Future[str]() for role in paths}
-        Thread(target=self._compute, args=(paths,), daemon=True).start()
+        self._thread = Thread(target=self._compute, args=(paths,), daemon=True)
+
+    def _begin(self) -> None:
+        """Start, if another text has not done so."""
+        if self._thread.ident is None:
+            self._thread.start()
 
     def _compute(self, paths: Mapping[str, Path]) -> None:
         for role, path in paths.items():
@@ -37,7 +43,9 @@ class Hashing:
     def text(self, told: Callable[[Hashes], str]) -> Pending:
         """Return the JSON that `told` makes of the hashes; it is complete when the result's tensors are written."""
         longest = told({role: f"{number:064d}" for number, role in enumerate(self._futures)})
-        return Pending(longest, lambda: told({role: each.result() for role, each in self._futures.items()}))
+        return Pending(
+            longest, self._begin, lambda: told({role: each.result() for role, each in self._futures.items()})
+        )
 
 
 def lineage(

@@ -4,14 +4,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from pochade.errors import UsageError
 from pochade.events import Event
-from pochade.files import LazyArray, Weights
+from pochade.files import Weights
 from pochade.files.saving import saving
 from pochade.files.torch_zip_writing import saving_torch
-from pochade.kinds.prediction import STATED, V_MARKER
+from pochade.kinds.prediction import STATED, V_MARKER, marker
 from pochade.operations.folder import saving_folder
 
 Format = Literal["safetensors", "ckpt", "diffusers"]
@@ -35,15 +33,17 @@ def format_of(target: Path) -> Format:
     return FORMATS[target.suffix.lower()]
 
 
-def check_target(target: Path, *sources: Path, format: Format | None = None) -> None:
-    """Raise UsageError when a verb that reads these files and folders cannot write to `target`."""
-    if format is None:
-        format_of(target)
+def check_target(target: Path, *sources: Path, format: Format | None = None) -> Format:
+    """Return the container to write. Raises UsageError when a verb that reads these files and folders cannot write to
+    `target`.
+    """
+    kind = format or format_of(target)
     for source in sources:
         if target.exists() and source.exists() and target.samefile(source):
             raise UsageError(f"{target} is one of the files to read; name another one for the result.")
         if source.is_dir() and source.resolve() in target.resolve().parents:
             raise UsageError(f"{target} lies in {source}, which is read; name a place outside for the result.")
+    return kind
 
 
 def writing(
@@ -66,5 +66,4 @@ def writing(
 def _marked(weights: Weights, metadata: Mapping[str, str]) -> Weights:
     if V_MARKER in weights or not metadata.get(STATED, "").startswith("v"):
         return weights
-    marker = {V_MARKER: LazyArray.of(np.zeros(0, np.float32))}
-    return Weights({name: weights.lazy(name) for name in weights} | marker)
+    return Weights({name: weights.lazy(name) for name in weights} | marker(V_MARKER))
