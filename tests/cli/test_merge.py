@@ -48,6 +48,28 @@ def test_a_method_of_many_models_with_its_settings(run, two):
     np.testing.assert_allclose(files.open("y.safetensors")[NAME], [2.5, 0.1, -2.5, 0])
 
 
+def test_loras_that_need_their_model(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    query = "model.diffusion_model.middle_block.1.transformer_blocks.0.attn1.to_q.weight"
+    projection = {"model.diffusion_model.input_blocks.1.1.proj_in.weight": np.ones((4, 4, 1, 1), np.float32)}
+    files.save("model.safetensors", {query: np.eye(4, dtype=np.float32)} | projection)
+    module = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q"
+    scales = {f"{module}.weight": np.ones(4, np.float32), f"{module}.on_input": np.array(False)}
+    for name in "ab":
+        files.save(f"{name}.safetensors", scales)
+    done = run("merge", "a + b", "--rank", "4", "-o", "x.safetensors")
+    assert (done.exit_code, "is of ia3" in done.stderr, "--base" in done.stderr) == (2, True, True)
+    assert run("merge", "a + 2*b", "--rank", "4", "--base", "model", "-o", "x.safetensors").exit_code == 0
+    assert run("merge", "--recipe-of", "x.safetensors", "-o", "y.safetensors").exit_code == 0
+    (tmp_path / "recipe.toml").write_text('expression = "a + 2*b"\nrank = 4\nbase = "model"')
+    assert run("merge", "recipe.toml", "-o", "z.safetensors").exit_code == 0
+    for each in map(files.open, ("x.safetensors", "y.safetensors", "z.safetensors")):
+        product = each[f"{module}.lora_up.weight"] @ each[f"{module}.lora_down.weight"]
+        np.testing.assert_allclose(product, 3 * np.eye(4), atol=1e-5)
+    done = run("merge", "model + model", "--base", "model", "-o", "v.safetensors")
+    assert (done.exit_code, "Only LoRAs" in done.stderr) == (2, True)
+
+
 def test_settings_that_a_merge_does_not_take_are_told(run, two):
     done = run("merge", "--method", "slerp", "a", "b", "--seed", "1", "-o", "x.safetensors")
     assert (done.exit_code, done.stderr.strip()) == (2, "Error: slerp takes no seed; it takes alpha.")

@@ -34,6 +34,19 @@ def test_a_rank_for_each_module(run, lora):
     assert rank("small.safetensors") == 2
 
 
+def test_a_model_for_what_depends_on_it(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = ("middle_block.1.transformer_blocks.0.attn1.to_q", "input_blocks.1.1.proj_in")
+    arrays = {f"model.diffusion_model.{each}.weight": np.ones((4, 4), np.float32) for each in names}
+    arrays = {name: each.reshape(4, 4, 1, 1) if "proj" in name else each for name, each in arrays.items()}
+    model = files.save(tmp_path / "model.safetensors", arrays)
+    scales = {f"{MODULE}.weight": np.ones(4, np.float32), f"{MODULE}.on_input": np.array(False)}
+    source = files.save(tmp_path / "scales.safetensors", scales)
+    assert "--base" in run("resize", source, "--rank", "1", "-o", "small.safetensors").stderr
+    done = run("resize", source, "--rank", "1", "--base", model, "-o", "small.safetensors")
+    assert (done.exit_code, rank("small.safetensors")) == (0, 1)
+
+
 def test_the_ways_are_those_that_there_are():
     assert [each.value for each in Dynamic] == list(METHODS)
 

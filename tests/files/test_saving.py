@@ -3,6 +3,8 @@
 import errno
 import os
 from functools import partial
+from itertools import repeat
+from threading import Barrier
 
 import ml_dtypes
 import numpy as np
@@ -16,6 +18,7 @@ from pochade import files
 from pochade.errors import FileError, ResourceError, UsageError
 from pochade.files import LazyArray, TensorInfo, Weights
 from pochade.files.dtypes import numpy_dtype
+from pochade.files.saving import saving
 
 DTYPES = ["F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2", "I64", "I32", "I16", "I8", "U8", "BOOL"]
 TORCH = {"BF16": torch.bfloat16, "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2, "F16": torch.float16}
@@ -124,6 +127,23 @@ def test_two_writers_of_one_file_do_not_mix(tmp_path):
     outer = Weights({"outer": LazyArray(TensorInfo("F64", (1,)), lambda: inner() and np.ones(1))})
     with pytest.raises(FileError, match="another process"):
         files.save(path, outer)
+    assert os.listdir(tmp_path) == []
+
+
+def test_one_tensor_is_made_while_another_is(tmp_path):
+    meeting = Barrier(2, timeout=10)
+    info = TensorInfo("I64", (3,))
+    pair = {name: LazyArray(info, lambda: np.full(3, meeting.wait()).cumsum()) for name in "ab"}
+    found = files.open(files.save(tmp_path / "x", Weights(pair)))
+    assert sorted(found[name].tolist() for name in found) == [[0, 0, 0], [1, 2, 3]]
+
+
+def test_who_stops_listening_ends_the_work(tmp_path):
+    count = 1 << 28
+    long = LazyArray(TensorInfo("U8", (count,)), lambda: np.zeros(count), lambda: repeat(np.zeros(1, np.uint8), count))
+    events = saving(tmp_path / "x", Weights({"a": LazyArray.of(np.ones(1)), "b": long}), {})
+    next(events)
+    events.close()  # hours before it would be written
     assert os.listdir(tmp_path) == []
 
 

@@ -88,6 +88,12 @@ def test_text_names_without_their_outer_module_are_completed():
     }
 
 
+def test_text_names_without_their_outer_module_are_told_and_given_back():
+    assert text.is_bare("final_layer_norm.bias")
+    assert not text.is_bare("text_model.final_layer_norm.bias")
+    assert text.bare("text_model.final_layer_norm.bias") == "final_layer_norm.bias"
+
+
 def test_names_of_nothing_known_stay():
     assert unet.to_diffusers(["strange.weight"]) == {"strange.weight": "strange.weight"}
     assert vae.to_original([]) == {}

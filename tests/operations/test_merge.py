@@ -319,3 +319,11 @@ def test_what_other_programs_told_of_a_merge_may_be_anything(tmp_path):
     found = files.open(pochade.merge("0.5*a + 0.5*b", tmp_path / "x.safetensors", folders=[tmp_path]))
     assert [each["name"] for each in json.loads(found.metadata["sd_merge_models"]).values()] == [one.stem, "b"]
     assert "lineage" not in json.loads(found.metadata["pochade.lineage"])["parents"]["model-1"]
+
+
+def test_models_may_come_in_different_pieces():
+    one, other = np.random.default_rng(1).standard_normal((2, 6, 100_003)).astype(np.float16)
+    thirds = files.LazyArray.stacked([files.LazyArray.of(part) for part in np.split(other, 3)])
+    models = [files.Weights.from_arrays({"a": one}), files.Weights({"a": thirds})]
+    found = merged(models, Merge(factors=(0.5, 0.5)))["a"]
+    np.testing.assert_array_equal(found, ((one.astype(np.float32) + other) / 2).astype(np.float16))

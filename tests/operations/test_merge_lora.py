@@ -6,14 +6,17 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from pochade import files
+from pochade import files, kinds
 from pochade.errors import MalformedFileError, UsageError
 from pochade.events import Warned
 from pochade.families import SD1
-from pochade.kinds.adapter import modules_of
+from pochade.kinds.adapter import modules_of, targets
 from pochade.kinds.lora_naming import in_naming
+from pochade.operations.bake import Adapter, baking
 from pochade.operations.merge_lora import merging_loras
 
+from .lora_parts import DEPENDENT, NARROW, model, parts
+from .lora_parts import WIDE as WIDER
 from .test_resize import LINEAR, TEXT, WIDE, effect, module, truncated
 
 SHAPE, KERNEL = (12, 10), (12, 10, 3, 3)
@@ -139,8 +142,6 @@ def test_what_does_not_belong_together_is_refused(merge, tmp_path):
         merge(lora | projection, sdxl)
     with pytest.raises(MalformedFileError, match="cannot be used"):
         merge(lora, module(LINEAR, 2, columns=4))
-    with pytest.raises(UsageError, match="is a LoRA and a whole difference"):
-        merge(lora, {f"{LINEAR}.diff": np.ones(SHAPE, np.float32)})
     with pytest.raises(UsageError, match="one of the files to read"):
         path = tmp_path / "0.safetensors"
         list(merging_loras([path, tmp_path / "1.safetensors"], (1.0, 1.0), path))
@@ -149,9 +150,13 @@ def test_what_does_not_belong_together_is_refused(merge, tmp_path):
 @pytest.mark.parametrize(
     ("extra", "said"),
     [
-        ({"hada_w1_a": np.ones((4, 2))}, "is of loha, which does not add up with others; `pochade resize` makes"),
-        ({"oft_blocks": np.ones((2, 2, 2))}, "is of oft, which does not add up with others; `pochade bake` takes"),
-        ({"strange": np.ones(2)}, "is of strange"),
+        ({"hada_w1_a": np.ones((4, 2))}, r"is of loha, whose sums have no small exact form; give --rank N"),
+        (
+            {"oft_blocks": np.ones((2, 2, 2))},
+            "is of oft, whose effect depends on the model's own weights; give .* --base",
+        ),
+        ({"oft_blocks": np.ones((2, 2, 2, 2))}, "is of boft, whose effect depends"),
+        ({"strange": np.ones(2)}, "is of strange, which no algorithm knows"),
     ],
 )
 def test_what_does_not_add_up_is_refused(merge, extra, said):
@@ -177,3 +182,85 @@ def test_dora_does_not_add_up(merge):
 def test_wrong_options_are_explained(merge, options, said):
     with pytest.raises(UsageError, match=said):
         merge(module(LINEAR, 2), module(LINEAR, 2), **options)
+
+
+def baked(tmp_path, source, *written):
+    (*_, saved) = baking(source, tmp_path / "baked.safetensors", [Adapter.read(each) for each in written])
+    return dict(files.open(saved.path))
+
+
+@pytest.mark.parametrize(("wide", "algorithm"), [(False, each) for each in NARROW] + [(True, each) for each in WIDER])
+def test_baking_the_sum_is_baking_each(merge, tmp_path, wide, algorithm):
+    source, before = model(tmp_path)
+    own, plain = (WIDE, "locon") if wide else (LINEAR, "lora")
+    one = parts(own, plain, wide=wide) | parts(TEXT, "loha", seed=2)
+    two = parts(own, algorithm, seed=3, wide=wide) | parts(TEXT, "lora", seed=4)
+    found = merge(one, two, factors=(0.7, -0.4), rank=4, base=source if algorithm in DEPENDENT else None)
+    assert kinds.lora.algorithm(found.shapes()) == ("locon" if wide else "lora")
+    assert "0.0 % at worst" in merge.told[0]
+    after = baked(tmp_path, source, str(found.path))
+    written = f"{tmp_path}/0.safetensors:0.7", f"{tmp_path}/1.safetensors:-0.4"
+    first, second = (baked(tmp_path, source, each) for each in written)
+    for name, weight in before.items():
+        np.testing.assert_allclose(after[name], first[name] + second[name] - weight, atol=5e-6)
+    if algorithm not in DEPENDENT:  # such a one would see the other's change
+        together = baked(tmp_path, source, *written)
+        assert all(np.abs(after[name] - together[name]).max() < 5e-6 for name in before)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "needs_base"), [("lora", False), ("loha", False), ("lokr", False), ("dora", True)]
+)
+def test_what_is_added_to_a_whole_difference_is_one(merge, tmp_path, algorithm, needs_base):
+    source, before = model(tmp_path)
+    one, two = parts(LINEAR, algorithm), parts(LINEAR, "full", seed=2)
+    told = {"ss_network_module": "networks.lora", "ss_network_dim": "2", "ss_network_alpha": "1", "ss_steps": "9"}
+    found = merge(one, two, base=source if needs_base else None, metadata=told)
+    assert set(found) == {f"{LINEAR}.diff"}
+    weight = before[targets(before, SD1)[LINEAR].name]
+    wanted = effect(held(one), LINEAR, (4, 4), weight) * 0.7 + two[f"{LINEAR}.diff"] * 0.5
+    np.testing.assert_allclose(found[f"{LINEAR}.diff"], wanted, atol=1e-6)
+    assert not merge.told
+    about = {name: text for name, text in found.metadata.items() if name.startswith("ss_")}
+    assert about == {"ss_network_module": "lycoris.kohya", "ss_network_args": '{"algo": "full"}', "ss_steps": "9"}
+
+
+def test_vectors_stay_whole_whatever_the_rank(merge):
+    norm = "lora_unet_mid_block_resnets_0_norm1"
+    one = {f"{norm}.w_norm": np.ones(4, np.float32), f"{norm}.b_norm": np.ones(4, np.float32)}
+    two = {f"{norm}.diff": np.ones(4, np.float32)} | parts(LINEAR, "full")
+    found = merge(one, two, rank=2)
+    np.testing.assert_allclose(found[f"{norm}.diff"], np.full(4, 1.2))
+    np.testing.assert_allclose(found[f"{norm}.b_norm"], np.full(4, 0.7, np.float32))
+    assert found.info(f"{LINEAR}.lora_down.weight").shape == (2, 4)
+    nearest, missing = truncated(two[f"{LINEAR}.diff"], 2)
+    np.testing.assert_allclose(effect(found, LINEAR, (4, 4)), nearest * 0.5, atol=1e-6)
+    assert merge.told == [f"{100 * missing:.1f} % of the sum is missing on average, {100 * missing:.1f} % at worst."]
+
+
+def test_the_sum_with_a_model_is_told(merge, tmp_path):
+    source, _ = model(tmp_path)
+    told = {"ss_network_module": "networks.oft", "ss_network_dim": "8", "ss_base_model_version": "sd_v1"}
+    found = merge(parts(LINEAR, "oft"), parts(LINEAR, "lora"), rank=3, base=source, metadata=told)
+    assert (found.metadata["ss_network_module"], found.metadata["ss_network_dim"]) == ("networks.lora", "3")
+    assert found.metadata["ss_network_alpha"] == "3.0"
+    lineage = json.loads(found.metadata["pochade.lineage"])
+    assert list(lineage["parents"]) == ["model-1", "model-2", "base"]
+    assert lineage["parents"]["base"]["name"] == source.name
+    assert lineage["options"] == {"factors": [0.7, 0.5], "rank": 3}
+
+
+def test_a_module_that_the_model_lacks_is_refused(merge, tmp_path):
+    source, _ = model(tmp_path)
+    with pytest.raises(UsageError, match=r"1\.safetensors: 'lora_unet_x' is of ia3.* and .*model.* has none for it"):
+        merge(parts(LINEAR, "lora"), parts("lora_unet_x", "ia3"), rank=2, base=source)
+    with pytest.raises(UsageError, match="one of the files to read"):
+        list(merging_loras([tmp_path / "0.safetensors"], (1.0,), source, base=source))
+
+
+def test_whole_differences_of_other_sizes_are_told_by_their_file(merge):
+    small = {f"{LINEAR}.diff": np.ones((4, 1), np.float32)}
+    with pytest.raises(
+        MalformedFileError, match=r"1\.safetensors: .* a weight of \[4, 1\], another LoRA's one of \[4, 4\]"
+    ):
+        merge(parts(LINEAR, "full"), small)

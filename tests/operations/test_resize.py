@@ -13,10 +13,14 @@ from pochade.adapters import BIAS, delta
 from pochade.errors import MalformedFileError, UnknownNameError, UsageError
 from pochade.events import Saved, Step, Warned
 from pochade.kinds.adapter import modules_of
+from pochade.operations.bake import Adapter, baking
 from pochade.operations.resize import Size, resizing
+
+from .lora_parts import DEPENDENT, NARROW, model, parts
 
 LINEAR = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q"
 WIDE = "lora_unet_mid_block_resnets_0_conv1"
+PLAIN = ("lora_down.weight", "lora_up.weight", "alpha")
 TEXT = "lora_te_text_model_encoder_layers_3_mlp_fc1"
 CASES = json.loads((Path(__file__).parents[1] / "vectors/training/lycoris_merge.json").read_text())["cases"]
 
@@ -42,9 +46,9 @@ def effect(weights, name, shape, weight=None):
     return delta(np.zeros(shape, np.float32) if weight is None else weight, kernel)
 
 
-def resized(tmp_path, arrays, metadata=None, **size):
+def resized(tmp_path, arrays, metadata=None, base=None, **size):
     source = files.save(tmp_path / "lora.safetensors", arrays, metadata)
-    events = list(resizing(source, tmp_path / "new.safetensors", Size(**size)))
+    events = list(resizing(source, tmp_path / "new.safetensors", Size(**size), base))
     return files.open(source), files.open(events[-1].path), events
 
 
@@ -178,8 +182,60 @@ GLORA = {"a1.weight": (10, 2), "a2.weight": (2, 10), "b1.weight": (12, 2), "b2.w
     ],
 )
 def test_what_depends_on_the_model_is_refused(tmp_path, parts):
-    with pytest.raises(UsageError, match="depends on the model's own weights"):
+    with pytest.raises(UsageError, match="depends on the model's own weights; give the model with --base"):
         resized(tmp_path, {f"{LINEAR}.{name}": array for name, array in parts.items()}, rank=2)
+
+
+def baked(base, path):
+    (*_, saved) = baking(base, path.with_name("baked.safetensors"), [Adapter(path)])
+    return dict(files.open(saved.path))
+
+
+@pytest.mark.parametrize(("algorithm", "wide"), [*((each, False) for each in NARROW), ("dora", True)])
+def test_with_the_model_everything_becomes_lora(tmp_path, algorithm, wide):
+    base, weights = model(tmp_path)
+    name = WIDE if wide else LINEAR
+    arrays = parts(name, algorithm, wide=wide) | parts(TEXT, "lora", seed=2)
+    before, after, _ = resized(tmp_path, arrays, base=base, rank=4)
+    assert {each.removeprefix(f"{name}.") for each in after if each.startswith(name)} == set(PLAIN)
+    assert after.info(f"{name}.lora_down.weight").shape[1:] == ((4, 3, 3) if wide else (4,))
+    wanted, found = baked(base, before.path), baked(base, after.path)
+    for each in weights:
+        np.testing.assert_allclose(found[each], wanted[each], atol=5e-6)
+
+
+@pytest.mark.parametrize("algorithm", DEPENDENT)
+def test_with_the_model_the_missing_part_is_told_truly(tmp_path, algorithm):
+    base, weights = model(tmp_path)
+    before, after, events = resized(tmp_path, parts(LINEAR, algorithm), base=base, rank=2)
+    (changed,) = [each for each in weights if each.endswith("to_q.weight")]
+    whole, found = (baked(base, each.path)[changed] - weights[changed] for each in (before, after))
+    missing = np.linalg.norm(whole - found) / np.linalg.norm(whole)
+    assert missing == pytest.approx(truncated(whole, 2)[1], abs=1e-5)
+    (told,) = [event.message for event in events if isinstance(event, Warned)]
+    assert f"; {100 * missing:.1f} % of the effect is missing on average" in told
+
+
+def test_without_the_model_a_dora_stays_one(tmp_path):
+    arrays = parts(LINEAR, "loha-dora")
+    _, after, _ = resized(tmp_path, arrays, rank=1)
+    assert set(after) == {f"{LINEAR}.{each}" for each in (*PLAIN, "dora_scale")}
+    np.testing.assert_array_equal(after[f"{LINEAR}.dora_scale"], arrays[f"{LINEAR}.dora_scale"])
+
+
+def test_what_a_dora_was_is_not_told_of_a_lora(tmp_path):
+    base, _ = model(tmp_path)
+    arguments = {"ss_network_module": "lycoris.kohya", "ss_network_args": '{"algo": "loha", "dora_wd": "True"}'}
+    _, after, _ = resized(tmp_path, parts(LINEAR, "loha-dora"), arguments, base=base, rank=2)
+    assert json.loads(after.metadata["ss_network_args"]) == {"algo": "lora"}
+    assert after.metadata["ss_network_module"] == "lycoris.kohya"
+    lineage = json.loads(after.metadata["pochade.lineage"])
+    assert {role: each["name"] for role, each in lineage["parents"].items()} == {
+        "lora": "lora.safetensors",
+        "base": "model.safetensors",
+    }
+    _, after, _ = resized(tmp_path, parts(LINEAR, "loha-dora"), arguments, rank=2)
+    assert json.loads(after.metadata["ss_network_args"]) == {"algo": "lora", "dora_wd": "True"}
 
 
 def test_what_has_no_rank_stays(tmp_path):

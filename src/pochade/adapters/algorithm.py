@@ -19,9 +19,9 @@ class Algorithm:
     """A module is of the algorithm when one of its `marks` is there.
 
     `delta(weight, parts, strength)` returns what is added to the weight, in its shape or one that reshapes to it.
-    Where the weight's numbers play no part in it, `shape(parts, kernel)` returns the weight's shape; `kernel` counts
-    where the parts are flat. Where each row of the weight is changed by itself, `rows(parts)` names the tensors whose
-    first axis is the weight's; the others serve every row.
+    `shape(parts, kernel)` returns the weight's shape; `kernel` counts where the parts are flat. It is None where the
+    weight's own numbers play a part in what is added. Where each row of the weight is changed by itself, `rows(parts)`
+    names the tensors whose first axis is the weight's; the others serve every row.
     """
 
     name: str

@@ -10,6 +10,8 @@ from pochade.adapters.loha import hadamard
 from pochade.adapters.lokr import kronecker_product
 from pochade.adapters.lora import low_rank
 
+_LEAST_LENGTH = 1e-12  # a channel of zeros stays one
+
 
 def _delta(weight: Any, parts: Parts, strength: float) -> Any:
     changed = weight + _inner(weight, parts).reshape(weight.shape)
@@ -20,7 +22,7 @@ def _delta(weight: Any, parts: Parts, strength: float) -> Any:
     length = (changed * changed).sum(axis=others, keepdims=True) ** 0.5
     shape = [1] * weight.ndim
     shape[axis] = -1
-    return (changed * (magnitude.reshape(shape) / length) - weight) * strength
+    return (changed * (magnitude.reshape(shape) / (length + _LEAST_LENGTH)) - weight) * strength
 
 
 def _inner(weight: Any, parts: Parts) -> Any:

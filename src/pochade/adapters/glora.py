@@ -13,4 +13,4 @@ def _delta(weight: Any, parts: Parts, strength: float) -> Any:
     return (changed + beside.reshape(weight.shape)) * scale
 
 
-GLORA = Algorithm("glora", ("a1.weight",), _delta)
+GLORA = Algorithm("glora", ("a1.weight",), _delta, rows=lambda _: ("b1.weight",))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pochade.adapters.algorithm import Algorithm, Parts, mixed, product, scale_of
+from pochade.adapters.algorithm import Algorithm, Parts, Shape, mixed, product, scale_of
 
 
 def inner(parts: Parts) -> Any:
@@ -27,4 +27,10 @@ def _delta(_weight: Any, parts: Parts, strength: float) -> Any:
     return low_rank(parts) * strength
 
 
-LORA = Algorithm("lora", ("lora_down.weight",), _delta, rows=lambda _: ("lora_up.weight",))
+def _shape(parts: Parts, _kernel: Shape) -> Shape:
+    down = parts["lora_down.weight"].shape
+    kernel = parts["lora_mid.weight"].shape[2:] if "lora_mid.weight" in parts else down[2:]
+    return (parts["lora_up.weight"].shape[0], down[1], *kernel)
+
+
+LORA = Algorithm("lora", ("lora_down.weight",), _delta, _shape, lambda _: ("lora_up.weight",))

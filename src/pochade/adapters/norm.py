@@ -2,11 +2,15 @@
 
 from typing import Any
 
-from pochade.adapters.algorithm import Algorithm, Parts
+from pochade.adapters.algorithm import Algorithm, Parts, Shape
 
 
 def _delta(_weight: Any, parts: Parts, strength: float) -> Any:
     return parts["w_norm"] * strength
 
 
-NORM = Algorithm("norm", ("w_norm",), _delta, rows=lambda _: ("w_norm",))
+def _shape(parts: Parts, _kernel: Shape) -> Shape:
+    return tuple(parts["w_norm"].shape)
+
+
+NORM = Algorithm("norm", ("w_norm",), _delta, _shape, lambda _: ("w_norm",))

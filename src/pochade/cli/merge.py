@@ -41,6 +41,9 @@ def merge(
     dtype: Annotated[Precision | None, typer.Option("--dtype", help="Precision of all floats.")] = None,
     rank: Annotated[int | None, typer.Option("--rank", help="LoRAs: bring the sum to this rank.")] = None,
     conv_rank: Annotated[int | None, typer.Option("--conv-rank", help="LoRAs: and its convolutions to this.")] = None,
+    base: Annotated[
+        str, typer.Option("--base", metavar="MODEL", help="LoRAs: the model, for DoRA, IA3, GLoRA, OFT and BOFT.")
+    ] = "",
     recipe_of: Annotated[
         Path | None, typer.Option("--recipe-of", metavar="FILE", help="Repeat the merge that made this file.")
     ] = None,
@@ -76,6 +79,7 @@ def merge(
         "dtype": dtype.value if dtype else None,
         "rank": rank,
         "conv_rank": conv_rank,
+        "base": find(base) if base else None,
     }
     merge = replace(merge, **{name: value for name, value in given.items() if value is not None})
     (saved,) = watch(merging(paths, merge, target))

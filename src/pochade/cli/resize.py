@@ -39,6 +39,10 @@ def resize(
             "--target", metavar="X", help="sv_ratio: largest to smallest kept; else the part of sum or length to keep."
         ),
     ] = None,
+    base: Annotated[
+        Path | None,
+        typer.Option("--base", metavar="MODEL", help="The model, for DoRA, IA3, GLoRA, OFT and BOFT to become LoRA."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Give a LoRA another rank, keeping as much of its effect as that rank allows. LoHa and LoKr become LoRA."""
@@ -46,5 +50,5 @@ def resize(
     from pochade.operations.resize import Size, resizing
 
     size = Size(rank=rank, conv_rank=conv_rank, dynamic=dynamic.value if dynamic else None, target=target)
-    (saved,) = watch(resizing(lora, destination, size))
+    (saved,) = watch(resizing(lora, destination, size, base))
     typer.echo(json.dumps({"path": str(saved)}) if as_json else saved)

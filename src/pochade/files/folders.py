@@ -18,6 +18,7 @@ from pochade.files.weights import LazyArray, Weights
 INDEX = "model_index.json"
 CONFIG = "config.json"
 SCHEDULER = "scheduler_config.json"
+PREPROCESSOR = "preprocessor_config.json"
 UNPLACED = "unplaced.safetensors"
 """Where Pochade keeps what the layout has no place for, in the original's names."""
 
@@ -80,7 +81,7 @@ def _is_part(part: str, place: object) -> bool:
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    return next((_json(folder / name) for name in (CONFIG, SCHEDULER) if (folder / name).is_file()), {})
+    return next((_json(folder / name) for name in (CONFIG, SCHEDULER, PREPROCESSOR) if (folder / name).is_file()), {})
 
 
 def _json(path: Path) -> dict[str, Any]:

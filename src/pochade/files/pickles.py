@@ -17,8 +17,6 @@ from pochade.errors import MalformedFileError, UnsafeFileError
 
 MOST_OPCODES = 5_000_000
 _MARK = object()
-_BYTE, _SHORT, _UNSIGNED, _WIDE = (struct.Struct(form) for form in ("<B", "<H", "<I", "<Q"))
-_SIGNED, _DOUBLE = struct.Struct("<i"), struct.Struct(">d")
 _BREAKS: dict[type[Exception], str] = {
     IndexError: "it is cut",
     KeyError: "an unknown opcode or reference",
@@ -74,7 +72,8 @@ class Machine:
         """Return the pickled value; `position` is then the byte after it."""
         began = self.position
         try:
-            while (code := self.data[self.position]) != _STOP:
+            data = self.data
+            while (code := data[self.position]) != _STOP:
                 began = self.position
                 self.position += 1
                 self.budget -= 1
@@ -106,12 +105,6 @@ class Machine:
         taken = bytes(self.data[self.position : end])
         self.position = end
         return taken
-
-    def number(self, form: struct.Struct) -> Any:
-        """Return the next number."""
-        value = form.unpack_from(self.data, self.position)[0]
-        self.position += form.size
-        return value
 
     def line(self) -> bytes:
         """Return the bytes up to the next line feed."""
@@ -146,9 +139,13 @@ class Machine:
         """Make the value that a call stands for."""
         if not isinstance(callee, Known) or not isinstance(arguments, tuple):
             raise TypeError("it calls something that cannot be called")
-        sizes = (len(each) for each in arguments if isinstance(each, (list, tuple, dict, set, frozenset)))
-        self.spend(sum(sizes, _STEPS_PER_CALL))
-        self.spend(sum(len(each) // _TEXT_PER_STEP for each in arguments if isinstance(each, (str, bytes))))
+        steps = _STEPS_PER_CALL
+        for each in arguments:
+            if isinstance(each, (list, tuple, dict, set, frozenset)):
+                steps += len(each)
+            elif isinstance(each, (str, bytes)):
+                steps += len(each) // _TEXT_PER_STEP
+        self.spend(steps)
         return callee.make(*arguments)
 
     def fill(self, target: Any, pairs: list[Any]) -> None:
@@ -195,35 +192,52 @@ def _fresh_set(machine: Machine) -> None:
     machine.stack.append(set())
 
 
-def _number(form: struct.Struct) -> "Opcode":
-    return lambda machine: machine.stack.append(machine.number(form))
+def _reader(form: str) -> Callable[[Machine], Any]:
+    """Return what takes the next number of this form."""
+    unpack, size = struct.Struct(form).unpack_from, struct.calcsize(form)
+
+    def read(machine: Machine) -> Any:
+        value = unpack(machine.data, machine.position)[0]
+        machine.position += size
+        return value
+
+    return read
 
 
-def _text(form: struct.Struct) -> "Opcode":
-    return lambda machine: machine.stack.append(machine.take(machine.number(form)).decode("utf-8", "surrogatepass"))
+_BYTE, _SHORT, _UNSIGNED, _WIDE = map(_reader, ("<B", "<H", "<I", "<Q"))
+_SIGNED, _DOUBLE = map(_reader, ("<i", ">d"))
 
 
-def _latin(form: struct.Struct) -> "Opcode":
-    return lambda machine: machine.stack.append(machine.take(machine.number(form)).decode("latin-1"))
+def _number(read: Callable[[Machine], Any]) -> "Opcode":
+    return lambda machine: machine.stack.append(read(machine))
 
 
-def _raw(form: struct.Struct) -> "Opcode":
-    return lambda machine: machine.stack.append(machine.take(machine.number(form)))
+def _text(read: Callable[[Machine], int]) -> "Opcode":
+    return lambda machine: machine.stack.append(machine.take(read(machine)).decode("utf-8", "surrogatepass"))
 
 
-def _long(form: struct.Struct) -> "Opcode":
-    return lambda machine: machine.stack.append(
-        int.from_bytes(machine.take(machine.number(form)), "little", signed=True)
-    )
+def _latin(read: Callable[[Machine], int]) -> "Opcode":
+    return lambda machine: machine.stack.append(machine.take(read(machine)).decode("latin-1"))
 
 
-def _skip(form: struct.Struct) -> "Opcode":
-    return lambda machine: machine.number(form) and None
+def _raw(read: Callable[[Machine], int]) -> "Opcode":
+    return lambda machine: machine.stack.append(machine.take(read(machine)))
+
+
+def _long(read: Callable[[Machine], int]) -> "Opcode":
+    return lambda machine: machine.stack.append(int.from_bytes(machine.take(read(machine)), "little", signed=True))
+
+
+def _skip(read: Callable[[Machine], int]) -> "Opcode":
+    return lambda machine: read(machine) and None
 
 
 def _tuple_of(count: int) -> "Opcode":
     def build(machine: Machine) -> None:
-        machine.stack.append(tuple([machine.pop() for _ in range(count)][::-1]))
+        values = tuple(machine.stack[-count:])
+        if len(values) < count or _MARK in values:
+            raise IndexError
+        machine.stack[-count:] = [values]
 
     return build
 
@@ -236,15 +250,15 @@ def _dictionary(values: list[Any]) -> dict[Any, Any]:
     return {checked_key(key): value for key, value in zip(values[::2], values[1::2], strict=True)}
 
 
-def _put(form: struct.Struct) -> "Opcode":
+def _put(read: Callable[[Machine], int]) -> "Opcode":
     def remember(machine: Machine) -> None:
-        machine.memo[machine.number(form)] = machine.top(object)
+        machine.memo[read(machine)] = machine.top(object)
 
     return remember
 
 
-def _get(form: struct.Struct) -> "Opcode":
-    return lambda machine: machine.stack.append(machine.memo[machine.number(form)])
+def _get(read: Callable[[Machine], int]) -> "Opcode":
+    return lambda machine: machine.stack.append(machine.memo[read(machine)])
 
 
 def _put_line(machine: Machine) -> None:
@@ -280,7 +294,7 @@ def _unicode_line(machine: Machine) -> None:
 
 
 def _protocol(machine: Machine) -> None:
-    if machine.number(_BYTE) > _NEWEST_PROTOCOL:
+    if _BYTE(machine) > _NEWEST_PROTOCOL:
         raise ValueError("an unknown protocol")
 
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,6 +71,8 @@ def check_json(file: MappedFile) -> None:
 
 def check_toml(file: MappedFile) -> None:
     """Refuse what is no TOML."""
+    import tomllib  # deferred: models are opened without
+
     try:
         tomllib.loads(_text(file, _MOST_CONFIG))
     except (ValueError, RecursionError) as error:

@@ -1,17 +1,17 @@
 """Write files whole or not at all, and weights one tensor at a time."""
 
 import errno
-import hashlib
 import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from functools import partial
+from itertools import accumulate
 from pathlib import Path
-from queue import SimpleQueue
-from threading import Thread
-from typing import BinaryIO
+from threading import Lock
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 
@@ -24,7 +24,9 @@ from pochade.files.weights import Array, Weights
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _ALIGNMENT = 8
 _MEGABYTE = 1_000_000
-_ROOMS = 4
+_HANDS = 2  # more would wait for each other
+_Job = TypeVar("_Job")
+_Made = TypeVar("_Made")
 _MOST_CACHED = 64 * _MEGABYTE
 
 
@@ -57,19 +59,17 @@ def saving(path: Path | str, weights: Weights, metadata: Mapping[str, str]) -> I
     """Write tensors as safetensors, block by block; yields a Step in megabytes after each, and Saved at the end."""
     names = sorted(weights, key=lambda name: (-size_of(weights.info(name).dtype), weights.info(name).dtype, name))
     header = _header(weights, names, metadata)
-    total = len(header) + sum(weights.info(name).nbytes for name in names)
-    with replacing(path, total) as file:
+    ends = list(accumulate((weights.info(name).nbytes for name in names), initial=len(header)))
+    places = dict(zip(names, ends, strict=False))
+    with replacing(path, ends[-1]) as file:
         for text in metadata.values():
             if isinstance(text, Pending):
                 text.begin()
         file.write(header)
-        with Writer(file) as writer:
-            for name in names:
-                for block in bytes_of(weights, name):
-                    writer.write(block)
-                yield megabytes(writer.position, total)
-        if file.tell() != total:
-            raise FileError(path, f"wrote {file.tell()} bytes instead of {total}")
+        for end in in_hands(file, names, lambda shared, name: shared.write(places[name], bytes_of(weights, name))):
+            yield megabytes(end, ends[-1])
+        if file.seek(0, os.SEEK_END) != ends[-1]:
+            raise FileError(path, f"wrote {file.tell()} bytes instead of {ends[-1]}")
         _finish(file, weights, names, metadata)
     yield Saved(Path(path))
 
@@ -107,55 +107,34 @@ def _header(weights: Weights, names: list[str], metadata: Mapping[str, str], roo
     return len(text).to_bytes(LENGTH_BYTES, "little") + text
 
 
-class Writer:
-    """Writes blocks in a thread of its own, so that the next ones are made meanwhile.
+class SharedFile:
+    """A file that is written at several places at once.
 
     What has reached the disk is let go from the file cache: it would push out the files that are read; and where a
     machine has its memory lent, as most in data centres do, fresh pages cost more than the writing itself.
     """
 
     def __init__(self, file: BinaryIO) -> None:
-        self.position = file.tell()
         self._file = file
+        self._lock = Lock()
         self._cached = 0
-        self._error: OSError | None = None
-        self._free: SimpleQueue[bytearray] = SimpleQueue()
-        self._full: SimpleQueue[tuple[bytearray, int] | None] = SimpleQueue()
-        for _ in range(_ROOMS):
-            self._free.put(bytearray())
-        self._thread = Thread(target=self._run, daemon=True)
+        self._is_closed = False
 
-    def __enter__(self) -> "Writer":
-        self._thread.start()
-        return self
+    def close(self) -> None:
+        """End what is still being written, where it stands."""
+        self._is_closed = True
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._full.put(None)
-        self._thread.join()
-        if self._error and kind is None:
-            raise self._error
-
-    def write(self, block: memoryview) -> None:
-        """Take a block, which may change afterwards. Raises the OSError of an earlier one that could not be written."""
-        room = self._free.get()
-        if self._error:
-            raise self._error
-        if len(room) < len(block):
-            room = bytearray(len(block))
-        memoryview(room)[: len(block)] = block
-        self._full.put((room, len(block)))
-        self.position += len(block)
-
-    def _run(self) -> None:
-        while job := self._full.get():
-            room, size = job
-            try:
-                if self._error is None:
-                    self._file.write(memoryview(room)[:size])
-                    self._let_go(size)
-            except OSError as error:
-                self._error = error
-            self._free.put(room)
+    def write(self, position: int, blocks: Iterable[memoryview | bytes]) -> int:
+        """Write blocks in a row and return where they end."""
+        for block in blocks:
+            with self._lock:
+                if self._is_closed:
+                    break
+                self._file.seek(position)
+                self._file.write(block)
+                self._let_go(len(block))
+            position += len(block)
+        return position
 
     def _let_go(self, size: int) -> None:
         self._cached += size
@@ -163,6 +142,17 @@ class Writer:
             self._file.flush()
             os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
             self._cached = 0
+
+
+def in_hands(file: BinaryIO, jobs: Iterable[_Job], do: Callable[[SharedFile, _Job], _Made]) -> Iterator[_Made]:
+    """Do jobs that write to a file, some at a time, so that one makes numbers while another writes; yields what each
+    made, in their order.
+    """
+    from concurrent.futures import ThreadPoolExecutor  # deferred: reading needs none
+
+    shared = SharedFile(file)
+    with ThreadPoolExecutor(_HANDS) as hands, closing(shared):
+        yield from hands.map(partial(do, shared), jobs)
 
 
 def megabytes(done: int, total: int) -> Step:
@@ -237,6 +227,8 @@ def replacing_folder(path: Path | str) -> Iterator[Path]:
 
 
 def _temporary(target: Path) -> Path:
+    import hashlib  # deferred: reading needs none
+
     digest = hashlib.sha256(target.name.encode(errors="surrogateescape")).hexdigest()
     return target.with_name(f".{digest[:12]}.part")
 

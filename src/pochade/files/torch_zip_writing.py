@@ -4,96 +4,121 @@ import math
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TypeAlias
 
 from pochade.errors import UsageError
 from pochade.events import Event, Saved
 from pochade.files.dtypes import TORCH_STORAGES
-from pochade.files.saving import bytes_of, megabytes, replacing
+from pochade.files.saving import SharedFile, bytes_of, in_hands, megabytes, replacing
 from pochade.files.weights import TensorInfo, Weights
 from pochade.files.zips import CENTRAL, END, END64, LOCAL, LOCATOR64, MAX16, MAX32, WIDE
 
 _ROOT = "archive"
 _ALIGNMENT = 64
-_CRC_AT = 14
 _PADDING = 0x4246
 _ZIP64_VERSION = 45
 _DATE = 0x21  # the first day that a zip can tell: the same weights give the same bytes
 _STORAGES = {dtype: name for name, dtype in TORCH_STORAGES.items()}
+_Part: TypeAlias = tuple[int, Iterator[memoryview]]
 _ORDERED = b"ccollections\nOrderedDict\n)R"
 
 
 def saving_torch(path: Path | str, weights: Weights, extra: Mapping[str, int | str]) -> Iterator[Event]:
-    """Write `{"state_dict": tensors, **extra}`; yields a Step in megabytes after each, and Saved at the end.
+    """Write `{"state_dict": tensors, **extra}`; yields Steps in megabytes, and Saved at the end.
 
     Raises UsageError for numbers that torch has no storage class for.
     """
-    names = list(weights)
     content = _pickle(weights, extra)
-    total = len(content) + sum(weights.info(name).nbytes for name in names)
+    parts = {"data.pkl": _plain(content), "byteorder": _plain(b"little")}
+    parts |= {f"data/{at}": (weights.info(name).nbytes, bytes_of(weights, name)) for at, name in enumerate(weights)}
+    parts["version"] = _plain(b"3\n")
+    members = list(_laid_out({name: size for name, (size, _) in parts.items()}))
+    jobs = ((member, blocks) for member, (_, blocks) in zip(members, parts.values(), strict=True))
+    total = members[-1].end
+    directory = bytearray()
     with replacing(path, total) as file:
-        zipped = _Zip(file)
-        zipped.add("data.pkl", len(content), iter([memoryview(content)]))
-        zipped.add("byteorder", 6, iter([memoryview(b"little")]))
-        for number, name in enumerate(names):
-            zipped.add(f"data/{number}", weights.info(name).nbytes, bytes_of(weights, name))
-            yield megabytes(min(file.tell(), total), total)
-        zipped.add("version", 2, iter([memoryview(b"3\n")]))
-        zipped.close()
+        for member, crc in zip(members, in_hands(file, jobs, _write), strict=True):
+            directory += member.entry(crc)
+            yield megabytes(member.end, total)
+        file.seek(total)
+        file.write(directory + _ending(total, len(directory), len(members)))
     yield Saved(Path(path))
 
 
-class _Zip:
-    """A zip that is written in one go; only each checksum is filled in afterwards."""
+def _plain(content: bytes) -> _Part:
+    return len(content), iter([memoryview(content)])
 
-    def __init__(self, file: BinaryIO) -> None:
-        self.file = file
-        self.directory = bytearray()
-        self.count = 0
 
-    def add(self, name: str, size: int, blocks: Iterator[memoryview]) -> None:
-        """Write one member, its bytes aligned as torch has them."""
-        header = self.file.tell()
-        path = f"{_ROOT}/{name}".encode()
-        is_wide = size >= MAX32
-        wide = struct.pack("<HHQQ", WIDE, 16, size, size) if is_wide else b""
-        short = MAX32 if is_wide else size
-        gap = -(header + LOCAL.size + len(path) + len(wide) + 4) % _ALIGNMENT
+@dataclass(frozen=True)
+class _Member:
+    """One file of the zip: its bytes, as many as `size`, follow a header that lies `at` a place."""
+
+    path: bytes
+    size: int
+    at: int
+
+    @property
+    def start(self) -> int:
+        """Where its bytes begin."""
+        return self.at + len(self.header(0))
+
+    @property
+    def end(self) -> int:
+        """Where they end."""
+        return self.start + self.size
+
+    def header(self, crc: int) -> bytes:
+        """Its own header, as long as its bytes need to be aligned as torch has them."""
+        is_wide = self.size >= MAX32
+        wide = struct.pack("<HHQQ", WIDE, 16, self.size, self.size) if is_wide else b""
+        short = MAX32 if is_wide else self.size
+        gap = -(self.at + LOCAL.size + len(self.path) + len(wide) + 4) % _ALIGNMENT
         extra = wide + struct.pack("<HH", _PADDING, gap) + b"Z" * gap
         version = _ZIP64_VERSION if is_wide else 0
-        local = LOCAL.pack(b"PK\3\4", version, 0, 0, 0, _DATE, 0, short, short, len(path), len(extra))
-        self.file.write(local + path + extra)
-        crc = 0
-        for block in blocks:
-            crc = zlib.crc32(block, crc)
-            self.file.write(block)
-        end = self.file.tell()
-        self.file.seek(header + _CRC_AT)
-        self.file.write(struct.pack("<I", crc))
-        self.file.seek(end)
-        self._enter(path, crc, size, header)
+        fields = (version, 0, 0, 0, _DATE, crc, short, short, len(self.path), len(extra))
+        return LOCAL.pack(b"PK\3\4", *fields) + self.path + extra
 
-    def _enter(self, path: bytes, crc: int, size: int, header: int) -> None:
-        """Note a member in the directory."""
-        places = [value for value in (size, size, header) if value >= MAX32]
+    def entry(self, crc: int) -> bytes:
+        """What the directory tells of it."""
+        places = [value for value in (self.size, self.size, self.at) if value >= MAX32]
         extra = struct.pack(f"<HH{len(places)}Q", WIDE, 8 * len(places), *places) if places else b""
         version = _ZIP64_VERSION if places else 0
-        short, at = min(size, MAX32), min(header, MAX32)
-        fields = (version, version, 0, 0, 0, _DATE, crc, short, short, len(path), len(extra), 0, 0, 0, 0, at)
-        self.directory += CENTRAL.pack(b"PK\1\2", *fields) + path + extra
-        self.count += 1
+        short, at = min(self.size, MAX32), min(self.at, MAX32)
+        fields = (version, version, 0, 0, 0, _DATE, crc, short, short, len(self.path), len(extra), 0, 0, 0, 0, at)
+        return CENTRAL.pack(b"PK\1\2", *fields) + self.path + extra
 
-    def close(self) -> None:
-        """Write the directory and the records that end the file."""
-        start, size = self.file.tell(), len(self.directory)
-        end = start + size
-        self.file.write(self.directory)
-        if end >= MAX32 or self.count >= MAX16:
-            record = (END64.size - 12, _ZIP64_VERSION, _ZIP64_VERSION, 0, 0, self.count, self.count, size, start)
-            self.file.write(END64.pack(b"PK\6\6", *record) + LOCATOR64.pack(b"PK\6\7", 0, end, 1))
-        short = min(self.count, MAX16)
-        self.file.write(END.pack(b"PK\5\6", 0, 0, short, short, min(size, MAX32), min(start, MAX32), 0))
+
+def _laid_out(sizes: Mapping[str, int]) -> Iterator[_Member]:
+    """Yield members in a row."""
+    at = 0
+    for name, size in sizes.items():
+        member = _Member(f"{_ROOT}/{name}".encode(), size, at)
+        yield member
+        at = member.end
+
+
+def _write(file: SharedFile, job: tuple[_Member, Iterator[memoryview]]) -> int:
+    """Write a member, and return its checksum, which stands before it."""
+    member, blocks = job
+    crc, position = 0, member.start
+    for block in blocks:
+        crc = zlib.crc32(block, crc)
+        position = file.write(position, [block])
+    file.write(member.at, [member.header(crc)])
+    return crc
+
+
+def _ending(start: int, size: int, count: int) -> bytes:
+    """The records that end the file, given where the directory of `count` members lies."""
+    end = start + size
+    wide = b""
+    if end >= MAX32 or count >= MAX16:
+        record = (END64.size - 12, _ZIP64_VERSION, _ZIP64_VERSION, 0, 0, count, count, size, start)
+        wide = END64.pack(b"PK\6\6", *record) + LOCATOR64.pack(b"PK\6\7", 0, end, 1)
+    short = min(count, MAX16)
+    return wide + END.pack(b"PK\5\6", 0, 0, short, short, min(size, MAX32), min(start, MAX32), 0)
 
 
 def _pickle(weights: Weights, extra: Mapping[str, int | str]) -> bytes:

@@ -16,10 +16,10 @@ from pochade.kinds.resolution import resolution_of
 Table: TypeAlias = dict[str, Any]
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 
-_VERSION = "0.20.0"  # the release of diffusers whose folders these are; later ones read them too
+VERSION = "0.20.0"  # the release of diffusers whose folders these are; later ones read them too
 _BLOCK = re.compile(r"transformer_blocks\.(\d{1,4})\.")
-_GROUPS = 32
-_HEAD_WIDTH = 64
+GROUPS = 32
+HEAD_WIDTH = 64
 _TIME_WIDTH = 256
 _HINT_STEPS = ("blocks.1", "blocks.3", "blocks.5")
 _SCHEDULER, _NOISER = "DDIMScheduler", "DDPMScheduler"
@@ -52,7 +52,9 @@ def describe(parts: Mapping[str, Weights], family: Family, whole: Weights, predi
 
 def _index(family: Family, variant: Variant, parts: Mapping[str, Weights]) -> Table:
     """Every part's library and class; null for parts that a plain loader expects and the checkpoint has not."""
-    table: Table = {"_class_name": variant.pipeline, "_diffusers_version": _VERSION}
+    table: Table = {"_class_name": variant.pipeline, "_diffusers_version": VERSION}
+    if "score" in family.told:
+        table["requires_aesthetics_score"] = True
     table["scheduler"] = ["diffusers", _SCHEDULER]
     if variant.noises_picture:
         table["low_res_scheduler"] = ["diffusers", _NOISER]
@@ -89,21 +91,21 @@ def _controlnet(shapes: Shapes, family: Family, variant: Variant) -> Table:
 
 def _half(shapes: Shapes, family: Family, variant: Variant) -> Table:
     """What UNet and ControlNet share: the levels on the way down."""
-    levels = _count(shapes, "down_blocks.{}.resnets.0.norm1.weight")
+    levels = count(shapes, "down_blocks.{}.resnets.0.norm1.weight")
     widths = [shapes[f"down_blocks.{level}.resnets.0.conv1.weight"][0] for level in range(levels)]
     attends = [f"down_blocks.{level}.attentions.0.norm.weight" in shapes for level in range(levels)]
     table: Table = {
         "_class_name": "",
-        "_diffusers_version": _VERSION,
+        "_diffusers_version": VERSION,
         "in_channels": shapes["conv_in.weight"][1],
         "block_out_channels": widths,
         "down_block_types": ["CrossAttnDownBlock2D" if each else "DownBlock2D" for each in attends],
-        "layers_per_block": _count(shapes, "down_blocks.0.resnets.{}.norm1.weight"),
-        "norm_num_groups": gcd(_GROUPS, *widths),
+        "layers_per_block": count(shapes, "down_blocks.0.resnets.{}.norm1.weight"),
+        "norm_num_groups": gcd(GROUPS, *widths),
         "cross_attention_dim": next(
             (shape[1] for name, shape in shapes.items() if name.endswith("attn2.to_k.weight")), family.context_width
         ),
-        "attention_head_dim": variant.heads or family.heads or [max(1, width // _HEAD_WIDTH) for width in widths],
+        "attention_head_dim": variant.heads or family.heads or [max(1, width // HEAD_WIDTH) for width in widths],
         "use_linear_projection": family.projection_rank == 2,
     }
     depths = [_depth(shapes, f"down_blocks.{level}.") or _depth(shapes, "mid_block.") for level in range(levels)]
@@ -144,29 +146,29 @@ def _depth(shapes: Shapes, start: str) -> int:
     )
 
 
-def _count(shapes: Shapes, name: str) -> int:
+def count(shapes: Shapes, name: str) -> int:
     """Return how many numbers, from 0 on, can stand in a name."""
-    count = 0
-    while name.format(count) in shapes:
-        count += 1
-    return count
+    found = 0
+    while name.format(found) in shapes:
+        found += 1
+    return found
 
 
 def _vae(shapes: Shapes, scale: float, side: int) -> Table:
-    levels = _count(shapes, "encoder.down_blocks.{}.resnets.0.norm1.weight")
+    levels = count(shapes, "encoder.down_blocks.{}.resnets.0.norm1.weight")
     widths = [shapes[f"encoder.down_blocks.{level}.resnets.0.conv1.weight"][0] for level in range(levels)]
     return {
         "_class_name": "AutoencoderKL",
-        "_diffusers_version": _VERSION,
+        "_diffusers_version": VERSION,
         "sample_size": side * 2 ** (levels - 1),
         "in_channels": shapes["encoder.conv_in.weight"][1],
         "out_channels": shapes["decoder.conv_out.weight"][0],
         "block_out_channels": widths,
         "down_block_types": ["DownEncoderBlock2D"] * levels,
         "up_block_types": ["UpDecoderBlock2D"] * levels,
-        "layers_per_block": _count(shapes, "encoder.down_blocks.0.resnets.{}.norm1.weight"),
+        "layers_per_block": count(shapes, "encoder.down_blocks.0.resnets.{}.norm1.weight"),
         "latent_channels": shapes["post_quant_conv.weight"][0],
-        "norm_num_groups": gcd(_GROUPS, widths[0]),
+        "norm_num_groups": gcd(GROUPS, widths[0]),
         "act_fn": "silu",
         "scaling_factor": scale,
     }
@@ -181,7 +183,7 @@ def _text(shapes: Shapes, encoder: TextEncoder) -> Table:
         "vocab_size": vocabulary,
         "hidden_size": width,
         "intermediate_size": inner,
-        "num_hidden_layers": _count(shapes, "text_model.encoder.layers.{}.layer_norm1.weight"),
+        "num_hidden_layers": count(shapes, "text_model.encoder.layers.{}.layer_norm1.weight"),
         "num_attention_heads": max(1, width // encoder.head_width),
         "max_position_embeddings": shapes["text_model.embeddings.position_embedding.weight"][0],
         "hidden_act": "quick_gelu" if encoder.layout == "clip" else "gelu",
@@ -197,7 +199,7 @@ def _scheduler(family: Family, variant: Variant, prediction: Prediction, reaches
     first, last = variant.betas or (family.beta_start, family.beta_end)
     return {
         "_class_name": _SCHEDULER,
-        "_diffusers_version": _VERSION,
+        "_diffusers_version": VERSION,
         "num_train_timesteps": 1000,
         "beta_start": first,
         "beta_end": last,

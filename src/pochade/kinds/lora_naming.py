@@ -23,6 +23,7 @@ from pochade.layouts.kohya import diffusers_path, dotted, original_path
 
 Naming = Literal["kohya", "diffusers", "peft"]
 Parts: TypeAlias = Mapping[str, LazyArray]
+"""The tensors of one module by the names behind its own, not yet read."""
 
 _MODULE = re.compile(rf"({UNET}|{TEXT}([12]?)_)(.+)")
 _UNET_FOLDER = "unet"

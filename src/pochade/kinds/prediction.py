@@ -15,7 +15,8 @@ V_MARKER = "v_pred"
 """The name of an empty tensor that says v."""
 ZERO_SNR_MARKER = "ztsnr"
 """The name of an empty tensor that says: trained up to noise alone."""
-_PARAMETERIZATION = re.compile(rb"""^[ \t]*parameterization:\s*["']?(v|eps)\b""", re.MULTILINE)
+# YAML may be written as JSON too, with quotes around the names
+_PARAMETERIZATION = re.compile(rb"""^[ \t]*["']?parameterization["']?:\s*["']?(v|eps)\b""", re.MULTILINE)
 _MOST_CONFIG = 1_000_000
 _STEPS_OF_SD2_BASE = 875_000  # no other release stopped there
 

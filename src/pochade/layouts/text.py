@@ -11,7 +11,17 @@ def to_diffusers(names: Iterable[str]) -> dict[str, str]:
 
     NovelAI's files and folders of transformers 5.6 and later leave `text_model.` out; it is put back.
     """
-    return {name: _OUTER + name if name.startswith(_PARTS) else name for name in names}
+    return {name: _OUTER + name if is_bare(name) else name for name in names}
 
 
 to_original = to_diffusers
+
+
+def bare(name: str) -> str:
+    """Return a name as NovelAI's files have it."""
+    return name.removeprefix(_OUTER)
+
+
+def is_bare(name: str) -> bool:
+    """Tell whether a name leaves `text_model.` out."""
+    return name.startswith(_PARTS)

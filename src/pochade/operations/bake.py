@@ -8,20 +8,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pochade import adapters, families, files, kinds
-from pochade.errors import MalformedFileError, UsageError
+from pochade import adapters, files, kinds
+from pochade.errors import UsageError
 from pochade.events import Event, Warned
 from pochade.files import LazyArray, Weights
 from pochade.files.weights import Array
-from pochade.kinds import lora as lora_kind
 from pochade.kinds.adapter import TEXT, Target, modules_of, targets
-from pochade.operations.casting import gathered, in_blocks, rows_of
+from pochade.kinds.lora_naming import Parts
+from pochade.operations.casting import computed, in_blocks, rows_of
 from pochade.operations.convert import Conversion, converted
 from pochade.operations.lineage import lineage
+from pochade.operations.lora_effect import family_for
 from pochade.operations.lora_tensors import explained, loaded
 from pochade.operations.writing import check_target, writing
-
-Parts = Mapping[str, LazyArray]
 
 _AT_A_TIME = 1 << 18  # numbers of a tensor
 
@@ -111,16 +110,10 @@ def baking(model: Path, target: Path, loras: Sequence[Adapter] = (), vae: Path |
 
 def baked(weights: Weights, loras: Sequence[tuple[Weights, Adapter]]) -> tuple[Weights, list[str]]:
     """Return the weights with LoRAs baked in, computed when asked for, and the modules that found no place."""
-    family = families.recognise(weights.shapes())
-    if family is None:
-        raise MalformedFileError(weights.path or "the weights", "is no checkpoint of a known family.")
-    places = targets(weights, family)
+    places = targets(weights, family_for([lora for lora, _ in loras], weights))
     changes: dict[str, list[_Change]] = defaultdict(list)
     unused: list[str] = []
     for lora, each in loras:
-        its_family = lora_kind.family_of(lora.shapes())
-        if its_family not in (None, family):
-            raise UsageError(f"{each.path} is for {its_family.title if its_family else '?'}, the model {family.title}.")
         found = 0
         for module, parts in modules_of(lora).items():
             if module not in places:
@@ -135,8 +128,7 @@ def baked(weights: Weights, loras: Sequence[tuple[Weights, Adapter]]) -> tuple[W
     tensors = {name: weights.lazy(name) for name in weights}
     for name, its_changes in changes.items():
         if name in tensors:
-            stream = partial(_changed, tensors[name], its_changes)
-            tensors[name] = LazyArray(tensors[name].info, partial(gathered, tensors[name].info, stream), stream)
+            tensors[name] = computed(tensors[name].info, partial(_changed, tensors[name], its_changes))
     return Weights(tensors, weights.metadata, weights.path, weights.format, weights.extra), unused
 
 

@@ -1,6 +1,9 @@
 """Numbers from one format to another, block by block, without ever holding a tensor whole."""
 
-from collections.abc import Iterable, Iterator
+import gc
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from math import prod
 from typing import Any
@@ -20,8 +23,45 @@ def cast(tensor: LazyArray, dtype: str) -> LazyArray:
     if tensor.info.dtype not in FLOATS or tensor.info.dtype == dtype:
         return tensor
     info = TensorInfo(dtype, tensor.info.shape)
-    stream = partial(_cast_blocks, tensor, dtype)
+    return computed(info, lambda: in_blocks(flat(tensor), dtype))
+
+
+def computed(info: TensorInfo, stream: Callable[[], Iterator[Array]]) -> LazyArray:
+    """Return a tensor whose numbers torch makes, in blocks."""
+    _bring_torch()
     return LazyArray(info, partial(gathered, info, stream), stream)
+
+
+def _bring_torch() -> None:
+    """Bring in torch before alone() and the threads that compute, and look for no garbage in it, now or at the end:
+    it makes half a million objects that stay.
+    """
+    if "torch" in sys.modules:
+        return
+    is_on = gc.isenabled()
+    gc.disable()
+    try:
+        import torch  # noqa: F401
+
+        gc.freeze()
+    finally:
+        if is_on:
+            gc.enable()
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Have torch compute within the thread that asks: where several do, its helpers would be in the way of all."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def gathered(info: TensorInfo, stream: Any) -> Array:
@@ -34,56 +74,46 @@ def gathered(info: TensorInfo, stream: Any) -> Array:
     return whole.reshape(info.shape)
 
 
-def _cast_blocks(tensor: LazyArray, dtype: str) -> Iterator[Array]:
-    """numpy's halves are many times slower than torch's, and a fresh buffer costs more than the arithmetic."""
-    import torch
-
-    buffer = torch.empty(BLOCK, dtype=torch_dtype(dtype))
-    room = as_array(buffer, dtype)
-    for block in tensor.blocks():
-        count = len(block)
-        buffer[:count].copy_(as_tensor(block, tensor.info.dtype))
-        yield room[:count]
-
-
 def in_blocks(pieces: Iterable[Any], dtype: str) -> Iterator[Array]:
-    """Yield the numbers of torch tensors, however they come, in full blocks of a format.
-
-    The block is used again and again: a fresh one would cost more than the arithmetic.
-    """
+    """Yield the numbers of torch tensors, however they come, in full blocks of a format."""
     import torch
 
     room = torch.empty(BLOCK, dtype=torch_dtype(dtype))
-    block, filled = as_array(room, dtype), 0
-    for left in (piece.reshape(-1) for piece in pieces):
-        while len(left):
-            part, left = left[: BLOCK - filled], left[BLOCK - filled :]
-            room[filled : filled + len(part)].copy_(part)
-            filled += len(part)
-            if filled == BLOCK:
-                yield block
-                filled = 0
-    if filled:
-        yield block[:filled]
+    block = as_array(room, dtype)
+    for filled in fillings(room, (piece.reshape(-1) for piece in pieces)):
+        yield block[: len(filled)]
 
 
 def rows_of(tensor: LazyArray, count: int) -> Iterator[Any]:
     """Yield a tensor as float32 of torch, `count` indices of its first axis at a time; each is lost with the next."""
     import torch
 
-    width = prod(tensor.info.shape[1:])
-    room = torch.empty(count * width)
+    shape = tensor.info.shape[1:]
+    for filled in fillings(torch.empty(count * prod(shape)), flat(tensor)):
+        yield filled.view(-1, *shape)
+
+
+def flat(tensor: LazyArray) -> Iterator[Any]:
+    """Yield the numbers of a tensor in order as flat tensors of torch."""
+    return (as_tensor(block, tensor.info.dtype) for block in tensor.blocks())
+
+
+def fillings(room: Any, pieces: Iterable[Any]) -> Iterator[Any]:
+    """Yield `room` whenever it is full of the numbers of flat tensors, and what is filled of it at the end.
+
+    It is used again and again: fresh memory would cost more than the arithmetic.
+    """
     filled = 0
-    for left in (as_tensor(block, tensor.info.dtype) for block in tensor.blocks()):
+    for left in pieces:
         while len(left):
             part, left = left[: len(room) - filled], left[len(room) - filled :]
             room[filled : filled + len(part)].copy_(part)
             filled += len(part)
             if filled == len(room):
-                yield room.view(-1, *tensor.info.shape[1:])
+                yield room
                 filled = 0
     if filled:
-        yield room[:filled].view(-1, *tensor.info.shape[1:])
+        yield room[:filled]
 
 
 def torch_dtype(dtype: str) -> Any:

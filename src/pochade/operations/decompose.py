@@ -11,6 +11,7 @@ from typing import Any
 _OVERSAMPLING = 16
 _ITERATIONS = 2
 _WORTH_SAMPLING = 4  # below so many times the rank, the exact way is as fast
+_ROUNDING = 1e-6  # the part of a squared length below which nothing is missing
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,11 @@ class Spectrum:
 
     def low_rank(self, rank: int) -> LowRank:
         """Return the nearest matrix of this rank. Singular values go in equal shares to both sides."""
-        kept = self.values[:rank]
-        missing = max(0.0, self.whole - float(kept.square().sum()))
+        squares = self.values.square()
+        beyond = self.whole - float(squares.sum())
+        missing = float(squares[rank:].sum()) + (beyond if beyond > _ROUNDING * self.whole else 0.0)
         error = (missing / self.whole) ** 0.5 if self.whole else 0.0
-        shares = kept.sqrt()
+        shares = self.values[:rank].sqrt()
         return LowRank(self.left[:, :rank] * shares, shares[:, None] * self.right[:rank], error)
 
 

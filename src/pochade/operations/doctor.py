@@ -98,7 +98,7 @@ def _traps(view: View) -> Iterator[Problem]:
         yield Problem("unclip", "It is an unCLIP model.", why, "draw with it from a picture")
     if variant == "difference":
         why = "Its numbers mean nothing until those of the model's UNet are added, which few programs do."
-        fix = "get the whole ControlNet, or use it where differences are known, as in A1111's extension"
+        fix = "get the whole ControlNet, or draw with Pochade, which adds it to the model itself"
         yield Problem("controlnet-difference", "It is the difference of a ControlNet to Stable Diffusion.", why, fix)
     if variant == "base" and view.prediction is None:
         why = "Such models predict the noise (SD 2 base, 512) or v (768); read the wrong way, pictures are noise."

@@ -8,7 +8,6 @@ from typing import Any
 
 from pochade.errors import FileError
 from pochade.files import Weights
-from pochade.files.hashes import hashes as hashes_of
 from pochade.files.mapped import reading
 from pochade.kinds import checkpoint, lora, trigger_words, upscaler
 from pochade.operations.findings import Problem, dtypes, findings, junk, unreadable
@@ -25,7 +24,7 @@ def inspect(path: Path | str, hashes: bool = False, deep: bool = False) -> dict[
     view = View.of(path)
     with reading(path):
         report = _described(view, [*findings(view), *(broken_values(view) if deep else ())])
-        return report | ({"hashes": {} if path.is_dir() else hashes_of(path)} if hashes else {})
+        return report | ({"hashes": _hashes(path)} if hashes else {})
 
 
 def report_of_unreadable(path: Path, error: FileError) -> dict[str, Any]:
@@ -80,6 +79,12 @@ def _trigger_words(view: View) -> list[str]:
     if view.kind == "embedding":
         return trigger_words.of_embedding(view.weights, view.path)
     return trigger_words.noted(view.weights.metadata)
+
+
+def _hashes(path: Path) -> dict[str, str]:
+    from pochade.files.hashes import hashes  # deferred: few ask for them
+
+    return {} if path.is_dir() else hashes(path)
 
 
 def _bytes(path: Path) -> int:

@@ -1,20 +1,26 @@
-"""The tensors of a LoRA's module: read as two matrices in full precision, and written from such."""
+"""The tensors of a LoRA's modules: read as matrices in full precision and written from such; what is told of them."""
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
+from pochade.adapters.algorithm import Shape
 from pochade.adapters.lora import inner
 from pochade.errors import MalformedFileError
-from pochade.files import Array, LazyArray, Weights
-from pochade.kinds.adapter import ALPHA, DOWN, UP
+from pochade.files import Array, Weights
+from pochade.files.metadata import table_in
+from pochade.kinds import lora
+from pochade.kinds.adapter import ALPHA, DOWN, LENGTHS, UP
+from pochade.kinds.lora_naming import Parts
 from pochade.operations.casting import FLOATS, as_array, as_tensor, gathered, torch_dtype
 
-Parts: TypeAlias = Mapping[str, LazyArray]
-Shape: TypeAlias = tuple[int, ...]
+_MODULE, _ARGUMENTS = "ss_network_module", "ss_network_args"
+_SIZES = ("ss_network_dim", "ss_network_alpha")
+_FULL = {_MODULE: "lycoris.kohya", _ARGUMENTS: '{"algo": "full"}'}
 
 
 def loaded(parts: Parts) -> dict[str, Any]:
@@ -53,8 +59,8 @@ def is_wide(shape: Shape) -> bool:
 
 def dtype_of(parts: Parts) -> str:
     """Return the number format of a module's tensors; full precision where they differ."""
-    formats = {each.info.dtype for name, each in parts.items() if name != ALPHA}
-    return formats.pop() if len(formats) == 1 and formats <= FLOATS else "F32"
+    formats = {each.info.dtype for name, each in parts.items() if name != ALPHA} & FLOATS
+    return formats.pop() if len(formats) == 1 else "F32"
 
 
 def written(left: Any, right: Any, shape: Shape, alpha: float, dtype: str) -> dict[str, Array]:
@@ -67,3 +73,22 @@ def written(left: Any, right: Any, shape: Shape, alpha: float, dtype: str) -> di
     target = torch_dtype(dtype)
     arrays = {name: as_array(each.to(target).contiguous(), dtype) for name, each in parts.items()}
     return arrays | {ALPHA: np.array(alpha, np.float32)}
+
+
+def network_told(tensors: Weights, metadata: Mapping[str, str]) -> dict[str, str]:
+    """Return what a LoRA's metadata still tells truly of new tensors in kohya's naming, with ranks and alphas as now.
+
+    What is LoRA now is told as that, and what is made of whole differences alone as LyCORIS's full.
+    """
+    told = lora.lasting(metadata)
+    sizes = lora.told_sizes({name: tensors[name] for name in tensors if name.endswith((DOWN, ALPHA))}, metadata)
+    if not sizes:
+        told = {name: text for name, text in told.items() if name not in _SIZES}
+        return told | (_FULL if any(name.endswith(".diff") for name in tensors) else {})
+    told |= sizes
+    arguments = table_in(told, _ARGUMENTS)
+    if _MODULE in told and "algo" not in arguments:
+        told[_MODULE] = "networks.lora"
+    if "dora_wd" in arguments and not any(name.endswith(LENGTHS) for name in tensors):
+        told[_ARGUMENTS] = json.dumps({name: value for name, value in arguments.items() if name != "dora_wd"})
+    return told

@@ -15,7 +15,7 @@ from pochade.files.weights import Array
 from pochade.kinds import checkpoint
 from pochade.kinds.components import components
 from pochade.operations.blocks import block_weights, blocks_of
-from pochade.operations.casting import FLOATS, as_tensor, cast, gathered, in_blocks
+from pochade.operations.casting import FLOATS, cast, computed, fillings, flat, gathered, in_blocks
 from pochade.operations.convert import DTYPES
 from pochade.operations.lineage import Hashing, lineage
 from pochade.operations.merge_lora import merging_loras
@@ -32,8 +32,8 @@ class Merge:
     """What to do with models in order: a factor for each, or a method with `alpha`.
 
     `block_weights` (a text as block_weights() reads it) and `parts` (unet, vae, text-encoder) replace alpha there. What
-    is None is the method's own; `density`, `epsilon` and `seed` are for methods that take them, `rank` and `conv_rank`
-    for sums of LoRAs.
+    is None is the method's own; `density`, `epsilon` and `seed` are for methods that take them, `rank`, `conv_rank`
+    and `base` (the model that some LoRAs need) for sums of LoRAs.
     """
 
     factors: tuple[float, ...] = ()
@@ -47,6 +47,7 @@ class Merge:
     dtype: str | None = None
     rank: int | None = None
     conv_rank: int | None = None
+    base: Path | None = None
 
     def __post_init__(self) -> None:
         numbers = (*self.factors, *self.parts.values(), *(getattr(self, name) or 0 for name in ("alpha", "epsilon")))
@@ -97,13 +98,13 @@ def merging(paths: Sequence[Path], merge: Merge, target: Path) -> Iterator[Event
 
 
 def _merging_loras(paths: Sequence[Path], merge: Merge, target: Path) -> Iterator[Event]:
-    beside = merge.given.keys() - {"factors", "dtype", "rank", "conv_rank"}
+    beside = merge.given.keys() - {"factors", "dtype", "rank", "conv_rank", "base"}
     if not merge.factors or beside:
         what = min(beside or {"method"})
         raise UsageError(
             f'LoRAs are merged by a sum, without {what}: pochade merge "0.7*a.safetensors + b.safetensors".'
         )
-    yield from merging_loras(paths, merge.factors, target, merge.rank, merge.conv_rank, merge.dtype)
+    yield from merging_loras(paths, merge.factors, target, merge.rank, merge.conv_rank, merge.dtype, merge.base)
 
 
 def completed(merge: Merge, count: int) -> Merge:
@@ -111,8 +112,8 @@ def completed(merge: Merge, count: int) -> Merge:
 
     Raises UsageError where it gives a value that its method does not take, or where the method takes other counts.
     """
-    if merge.rank or merge.conv_rank:
-        raise UsageError("Only LoRAs are merged to a rank; these are none.")
+    if merge.rank or merge.conv_rank or merge.base:
+        raise UsageError("Only LoRAs are merged to a rank, or with a base; these are none.")
     if merge.factors:
         beside = merge.given.keys() - {"factors", "dtype"}
         if beside:
@@ -204,8 +205,7 @@ def _merged(name: str, same: list[LazyArray], combine: _Combine) -> LazyArray:
     """One merged tensor. A first model with more input channels than the others keeps what is beyond theirs."""
     shapes = {each.info.shape for each in same}
     if len(shapes) == 1:
-        stream = partial(combine, same)
-        return LazyArray(same[0].info, partial(gathered, same[0].info, stream), stream)
+        return computed(same[0].info, partial(combine, same))
     shape = same[0].info.shape
     shared = {other.info.shape for other in same[1:]}
     less = min(shared)
@@ -249,12 +249,7 @@ def _together(same: Sequence[LazyArray]) -> Iterator[Any]:
     """Yield the same numbers of all models as float32 tensors of [models, numbers]."""
     import torch
 
-    count = at_a_time(len(same))
-    scratch = torch.empty(len(same), count)
-    for blocks in zip(*(each.blocks() for each in same), strict=True):
-        parts = [as_tensor(block, each.info.dtype).split(count) for block, each in zip(blocks, same, strict=True)]
-        for pieces in zip(*parts, strict=True):
-            together = scratch[:, : len(pieces[0])]
-            for numbers, piece in zip(together, pieces, strict=True):
-                numbers.copy_(piece)
-            yield together
+    together = torch.empty(len(same), at_a_time(len(same)))
+    rows = [fillings(row, flat(tensor)) for row, tensor in zip(together, same, strict=True)]
+    for first, *_ in zip(*rows, strict=True):
+        yield together[:, : len(first)]

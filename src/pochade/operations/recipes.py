@@ -59,8 +59,9 @@ def recipe_in(path: Path, find: Find, folders: Sequence[Path] = ()) -> tuple[lis
     parents, options = told.get("parents"), told.get("options")
     if told.get("operation") != "merge" or not isinstance(parents, dict) or not isinstance(options, dict):
         raise MalformedFileError(path, "tells no merge recipe in its metadata.")
-    paths = [_parent(parent, path, find, folders) for parent in parents.values()]
-    return paths, _record(options, str(path))
+    paths = {role: _parent(parent, path, find, folders) for role, parent in parents.items()}
+    base = paths.pop("base", None)
+    return list(paths.values()), replace(_record(options, str(path)), base=base)
 
 
 def _parent(parent: object, told_by: Path, find: Find, folders: Sequence[Path]) -> Path:
@@ -99,7 +100,9 @@ def _of_table(table: Mapping[str, Any], where: str, find: Find) -> tuple[list[Pa
     options = {name: value for name, value in table.items() if name in _FIELDS}
     if "expression" in table:
         factors = parse(str(table["expression"]))
-        return [find(name) for name in factors], replace(_record(options, where), factors=tuple(factors.values()))
+        merge = replace(_record(options, where), factors=tuple(factors.values()))
+        merge = replace(merge, base=find(str(merge.base))) if merge.base else merge
+        return [find(name) for name in factors], merge
     if not isinstance(table.get("models"), list) or not table.get("method"):
         raise UsageError(f"{where}: a recipe needs an expression, or a list of models and a method.")
     return [find(str(name)) for name in table["models"]], _record(options, where)

@@ -6,20 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from pochade import adapters, files, kinds
-from pochade.adapters import BIAS, Algorithm
+from pochade.adapters import BIAS
+from pochade.adapters.algorithm import Shape
 from pochade.adapters.full import FULL
 from pochade.adapters.lora import LORA, scale
 from pochade.adapters.norm import NORM
 from pochade.errors import UnknownNameError, UsageError
 from pochade.events import Event, Saved, Step, Warned
-from pochade.families import Family
-from pochade.files import Array, Weights
-from pochade.kinds import lora
-from pochade.kinds.adapter import LENGTHS, kernel_of, modules_of
-from pochade.kinds.lora_naming import in_naming, naming_of
+from pochade.files import Array, LazyArray, Weights
+from pochade.kinds.adapter import LENGTHS, modules_of
+from pochade.kinds.lora_naming import Parts, in_naming, naming_of
 from pochade.operations.decompose import Spectrum, spectrum, spectrum_of_product
 from pochade.operations.lineage import lineage
-from pochade.operations.lora_tensors import Parts, Shape, dtype_of, explained, is_wide, loaded, matrices, written
+from pochade.operations.lora_effect import Ground
+from pochade.operations.lora_tensors import dtype_of, explained, is_wide, loaded, matrices, network_told, written
 from pochade.operations.writing import check_target, writing
 
 _NEEDS_ALL = "sv_cumulative"
@@ -104,46 +104,52 @@ def resize(
     conv_rank: int | None = None,
     dynamic: str | None = None,
     target: float | None = None,
+    base: Path | str | None = None,
 ) -> Path:
     """Give a LoRA file another rank, or with `dynamic` each module the rank that reaches `target`; return the new file.
 
-    Raises FileError and UsageError as resizing() does.
+    With a `base` model, what depends on its weights becomes LoRA too. Raises FileError and UsageError as resizing()
+    does.
     """
     size = Size(rank=rank, conv_rank=conv_rank, dynamic=dynamic, target=target)
-    return [event.path for event in resizing(Path(source), Path(destination), size) if isinstance(event, Saved)][-1]
+    events = resizing(Path(source), Path(destination), size, Path(base) if base else None)
+    return [event.path for event in events if isinstance(event, Saved)][-1]
 
 
-def resizing(source: Path, destination: Path, size: Size) -> Iterator[Event]:
+def resizing(source: Path, destination: Path, size: Size, base: Path | None = None) -> Iterator[Event]:
     """Give a LoRA file another rank; yields a Step per module, a Warned that tells how much is lost, and Saved.
 
-    LoHa, LoKr and whole differences become LoRA. Alpha over rank stays, and so do what has no rank and the naming.
-    Raises UsageError for a file that is no LoRA, or whose effect depends on the model's own weights.
+    LoHa, LoKr and whole differences become LoRA; with a `base` model, so do DoRA and all else whose effect depends on
+    the model's own weights. Alpha over rank stays, and so do what has no rank and the naming.
+    Raises UsageError for a file that is no LoRA, or that needs a base which is not given.
     """
     size.check()
-    check_target(destination, source)
+    check_target(destination, source, *([base] if base else []))
     weights = files.open(source)
     if kinds.recognise(weights.shapes()) != "lora":
         raise UsageError(f"{source} is no LoRA; `pochade extract` makes one of two models.")
-    family = lora.family_of(weights.shapes())
+    ground = Ground.of([weights], base)
     modules = modules_of(weights)
+    for module, parts in modules.items():
+        ground.check(weights, module, _kernel(parts, ground))
     tensors: dict[str, Array] = {}
     done: list[_Resized] = []
     for module, parts in modules.items():
-        done.append(_resized(weights, module, parts, size, family))
+        done.append(_resized(weights, module, parts, size, ground))
         tensors |= {f"{module}.{name}" if name else module: each for name, each in done[-1].tensors.items()}
         yield Step(len(done), len(modules), "modules")
     changed = [each for each in done if each.rank]
     if not changed:
         raise UsageError(f"{source} has no module with a rank.")
     yield Warned(_told(changed))
-    metadata = weights.metadata | lora.told_sizes(tensors, weights.metadata)
-    result = Weights.from_arrays(tensors, lora.lasting(metadata))
+    result = Weights.from_arrays(tensors)
+    told = network_told(result, weights.metadata)
     naming = naming_of(weights)
-    if naming != "kohya" and family:
-        result = in_naming(result, naming, family)
+    if naming != "kohya" and ground.family:
+        result = in_naming(result, naming, ground.family)
     options = {name: value for name, value in asdict(size).items() if value is not None}
-    told = {"format": "pt"} | result.metadata | lineage("resize", {"lora": weights}, options)
-    yield from writing(destination, result, told)
+    parents = {"lora": weights} | ({"base": ground.model} if ground.model else {})
+    yield from writing(destination, result, {"format": "pt"} | told | lineage("resize", parents, options))
 
 
 def _told(changed: list[_Resized]) -> str:
@@ -157,37 +163,34 @@ def _told(changed: list[_Resized]) -> str:
     )
 
 
-def _resized(weights: Weights, module: str, parts: Parts, size: Size, family: Family | None) -> _Resized:
-    """Return a module with its new rank; biases, DoRA's lengths and what has no rank stay as they are."""
-    kept = {name: each.load() for name, each in parts.items() if name in (LENGTHS, *BIAS)}
-    kernel = {name: each for name, each in parts.items() if name not in kept}
+def _kernel(parts: Parts, ground: Ground) -> dict[str, LazyArray]:
+    """Return what gets a new rank: all but biases and, where no model tells what they add, DoRA's lengths."""
+    staying = BIAS if ground.model else (LENGTHS, *BIAS)
+    return {name: each for name, each in parts.items() if name not in staying}
+
+
+def _resized(weights: Weights, module: str, parts: Parts, size: Size, ground: Ground) -> _Resized:
+    """Return a module with its new rank; what has none stays as it is."""
+    kernel = _kernel(parts, ground)
     algorithm = adapters.algorithm_of(kernel)
     is_vector = algorithm is FULL and len(kernel["diff"].info.shape) < _AXES
     if algorithm is None or algorithm is NORM or is_vector:
         return _Resized({name: each.load() for name, each in parts.items()})
-    if algorithm is not LORA and algorithm.shape is None:
-        raise UsageError(
-            f"{weights.path}: '{module}' is of {algorithm.name}, whose effect depends on the model's own weights, so "
-            "that it has no rank to change. `pochade bake` puts it into a model."
-        )
     with explained(weights, module):
-        found, shape, factor = _taken_apart(module, loaded(kernel), algorithm, size, family)
+        found, shape, factor = _taken_apart(module, loaded(kernel), size, ground)
         nearest = found.low_rank(size.rank_of(found, shape))
     rank = nearest.right.shape[0]
     tensors = written(nearest.left, nearest.right, shape, factor * rank, dtype_of(kernel))
+    kept = {name: each.load() for name, each in parts.items() if name not in kernel}
     return _Resized(kept | tensors, rank, nearest.error)
 
 
-def _taken_apart(
-    module: str, tensors: Mapping[str, Any], algorithm: Algorithm, size: Size, family: Family | None
-) -> tuple[Spectrum, Shape, float]:
+def _taken_apart(module: str, tensors: Mapping[str, Any], size: Size, ground: Ground) -> tuple[Spectrum, Shape, float]:
     """Return the singular values of what a module adds, its shape, and the factor that alpha holds."""
-    import torch
-
-    if algorithm.shape is None:
+    if adapters.algorithm_of(tensors) is LORA:
         left, right, shape = matrices(tensors)
         return spectrum_of_product(left, right), shape, scale(tensors)
-    shape = algorithm.shape(tensors, kernel_of(module, family))
-    change = adapters.delta(torch.empty(shape), tensors).reshape(shape[0], -1)
-    count = min(change.shape) if size.dynamic == _NEEDS_ALL else size.limit(shape)
-    return spectrum(change, count), shape, 1.0
+    change = ground.change(module, tensors)
+    matrix = change.reshape(change.shape[0], -1)
+    count = min(matrix.shape) if size.dynamic == _NEEDS_ALL else size.limit(change.shape)
+    return spectrum(matrix, count), tuple(change.shape), 1.0

@@ -10,6 +10,7 @@ from pochade.files import Weights
 from pochade.files.saving import saving
 from pochade.files.torch_zip_writing import saving_torch
 from pochade.kinds.prediction import STATED, V_MARKER, marker
+from pochade.operations.casting import alone
 from pochade.operations.folder import saving_folder
 
 Format = Literal["safetensors", "ckpt", "diffusers"]
@@ -55,12 +56,14 @@ def writing(
     """
     metadata = {name: text for name, text in metadata.items() if name not in _OF_OTHER_NUMBERS}
     kind = format or format_of(target)
-    if kind == "safetensors":
-        return saving(target, weights, metadata)
-    if kind == "diffusers":
-        return saving_folder(target, weights, metadata)
     extra = {name: value for name, value in weights.extra.items() if isinstance(value, int | str)}
-    return saving_torch(target, _marked(weights, metadata), extra)
+    with alone():
+        if kind == "safetensors":
+            yield from saving(target, weights, metadata)
+        elif kind == "diffusers":
+            yield from saving_folder(target, weights, metadata)
+        else:
+            yield from saving_torch(target, _marked(weights, metadata), extra)
 
 
 def _marked(weights: Weights, metadata: Mapping[str, str]) -> Weights:

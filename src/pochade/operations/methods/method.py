@@ -54,8 +54,8 @@ class Method:
 
 
 def at_a_time(models: int) -> int:
-    """Numbers of each model to handle at a time: few, as a method makes more of them in memory."""
-    return BLOCK // (2 * models)
+    """Numbers of each model to handle at a time: few, as a method makes more of them for each model but the first."""
+    return BLOCK // max(1, 2 * (models - 1))
 
 
 def regrouped(pieces: Iterable[Any], size: int) -> Iterator[Any]:
