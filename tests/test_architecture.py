@@ -20,7 +20,7 @@ LEVELS = {
     **dict.fromkeys(("__init__", "errors", "events"), 0),
     **dict.fromkeys(("files",), 1),
     **dict.fromkeys(("families", "layouts", "kinds", "adapters"), 2),
-    **dict.fromkeys(("operations", "prompts", "library"), 3),
+    **dict.fromkeys(("operations", "prompts", "library", "preprocessors"), 3),
     **dict.fromkeys(("networks", "sampling"), 4),
     **dict.fromkeys(("generation", "picturebook", "training", "evaluation"), 5),
     **dict.fromkeys(("cli", "__main__"), 6),

@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
-from pochade.sampling import StepText
-from pochade.sampling.guidance import GuidanceRules, Guide
+from pochade.sampling import Conditions, StepText
+from pochade.sampling.guidance import GuidanceRules, Guide, with_classes, with_picture
 
 LEVEL = torch.tensor(5.0)
 
@@ -13,20 +15,22 @@ class Network:
     def __init__(self):
         self.batches = []
 
-    def __call__(self, x, timesteps, context):
-        assert len(x) == len(timesteps) == len(context)
+    def __call__(self, x, timesteps, conditions):
+        assert len(x) == len(timesteps) == len(conditions)
+        context = conditions.context
         self.batches.append((len(x), context.shape[1], float(timesteps[0])))
         return torch.zeros_like(x) + context.mean((1, 2)).reshape(-1, 1, 1, 1)
 
 
 def text(parts, owners, weights, uncond, length=3):
     tall = torch.tensor(parts).reshape(-1, 1, 1).expand(-1, length, 2)
-    return StepText(tall, tuple(owners), tuple(weights), torch.tensor(uncond).reshape(-1, 1, 1).expand(-1, 3, 2))
+    negative = torch.tensor(uncond).reshape(-1, 1, 1).expand(-1, 3, 2)
+    return StepText(Conditions(tall), tuple(owners), tuple(weights), Conditions(negative))
 
 
 def guided(step_text, images=1, calls=1, needs_uncond=False, total=10, **rules):
     network = Network()
-    guide = Guide(network, lambda call: step_text, GuidanceRules(**rules), total, needs_uncond)
+    guide = Guide(network, lambda call, timestep: step_text, GuidanceRules(**rules), total, needs_uncond)
     for _ in range(calls):
         result = guide(torch.zeros(images, 4, 2, 2), torch.tensor(321.5), LEVEL)
     return result, network
@@ -90,7 +94,7 @@ def test_scale_one_saves_the_unconditional_half():
 def test_every_call_has_its_own_text():
     seen = []
 
-    def texts(call):
+    def texts(call, timestep):
         seen.append(call)
         return text([3.0], [0], [1.0], [1.0])
 
@@ -98,3 +102,43 @@ def test_every_call_has_its_own_text():
     for _ in range(3):
         guide(torch.zeros(1, 4, 2, 2), torch.tensor(1.0), LEVEL)
     assert seen == [0, 1, 2]
+
+
+def edited(full, pictured, plain):
+    words = text([full], [0], [1.0], [pictured])
+    found = with_picture(words, torch.ones(1, 1, 2, 2), guided=True)
+    bare = Conditions(torch.full((1, 3, 2), plain), picture=found.bare.picture)
+    return replace(found, bare=bare)
+
+
+def test_a_picture_guides_in_its_own_direction():
+    result, network = guided(edited(3.0, 2.0, 1.0), scale=7.0, picture_scale=1.5)
+    assert means(result) == [1 + 7 * (3 - 2) + 1.5 * (2 - 1)]
+    assert network.batches == [(3, 3, 321.5)]
+
+
+def test_further_channels_go_to_the_rows_of_their_images():
+    words = text([3.0, 5.0, 4.0], [0, 0, 1], [1.0, 0.5, 2.0], [1.0, 1.0])
+    found = with_picture(words, torch.tensor([7.0, 8.0]).reshape(2, 1, 1, 1))
+    assert found.parts.picture.flatten().tolist() == [7, 7, 8]
+    assert found.uncond.picture.flatten().tolist() == [7, 8]
+
+
+def test_classes_go_to_the_rows_of_their_images():
+    words = text([3.0, 4.0], [0, 1], [1.0, 1.0], [1.0, 1.0])
+    found = with_classes(words, torch.tensor([[7.0], [8.0]]), torch.zeros(2, 1))
+    assert found.parts.classes.flatten().tolist() == [7, 8]
+    assert found.uncond.classes.flatten().tolist() == [0, 0]
+
+
+def test_the_network_is_told_how_far_the_run_is():
+    seen = []
+
+    def network(x, timesteps, conditions):
+        seen.append(conditions.progress)
+        return x
+
+    guide = Guide(network, lambda call, timestep: text([3.0], [0], [1.0], [1.0]), GuidanceRules(), 4)
+    for _ in range(4):
+        guide(torch.zeros(1, 4, 2, 2), torch.tensor(1.0), LEVEL)
+    assert seen == [0, 0.25, 0.5, 0.75]

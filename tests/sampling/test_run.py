@@ -1,17 +1,19 @@
-import dataclasses
-
 import pytest
 import torch
 
 from pochade.errors import UnknownNameError
 from pochade.sampling import (
     SAMPLERS,
+    Conditions,
     ImageNoise,
+    Kept,
     NoiseTable,
     SamplingOptions,
     Seeds,
+    SoftlyKept,
     StepText,
     make_plan,
+    picture_plan,
     sample,
 )
 from pochade.sampling.denoiser import denoiser, epsilon
@@ -21,18 +23,19 @@ SHAPE = (4, 3, 2)
 TABLE = NoiseTable.scaled_linear()
 
 
-def predict(x, timesteps, context):
+def predict(x, timesteps, conditions):
     """Something like a network: mixes channels and neighbours, depends on time and text, works row by row."""
     time = (timesteps / 1000).reshape(-1, 1, 1, 1)
     mixed = 0.9 * x + 0.05 * x.roll(1, 1) + 0.02 * x.flip(2)
-    return torch.tanh(mixed) * (0.6 + 0.3 * time) + 0.05 * context.mean((1, 2)).reshape(-1, 1, 1, 1)
+    return torch.tanh(mixed) * (0.6 + 0.3 * time) + 0.05 * conditions.context.mean((1, 2)).reshape(-1, 1, 1, 1)
 
 
 def text_for(images):
     words = torch.linspace(-1, 1, images * 6).reshape(images, 3, 2)
 
-    def text(call):
-        return StepText(words, tuple(range(images)), (1.0,) * images, torch.zeros(images, 3, 2))
+    def text(call, timestep):
+        negative = Conditions(torch.zeros(images, 3, 2))
+        return StepText(Conditions(words), tuple(range(images)), (1.0,) * images, negative)
 
     return text
 
@@ -47,9 +50,9 @@ def run(seeds=(3,), table=TABLE, source="nv", words=None, **options):
 def test_a_batch_gives_what_single_runs_give(sampler):
     together = run(seeds=(5, 6), sampler=sampler, steps=6)[-1].latents
     for index, seed in enumerate((5, 6)):
-        whole = text_for(2)(0)
-        own = StepText(whole.parts[index : index + 1], (0,), (1.0,), whole.uncond[:1])
-        alone = run(seeds=(seed,), words=lambda call, own=own: own, sampler=sampler, steps=6)[-1].latents
+        whole = text_for(2)(0, None)
+        own = StepText(whole.parts.rows([index]), (0,), (1.0,), whole.uncond.rows([0]))
+        alone = run(seeds=(seed,), words=lambda call, timestep, own=own: own, sampler=sampler, steps=6)[-1].latents
         torch.testing.assert_close(together[index], alone[0], atol=1e-5, rtol=1e-5)
 
 
@@ -63,9 +66,9 @@ def test_one_tree_for_the_batch_ties_its_images_together():
 def test_stages_are_lazy_and_can_be_left():
     asked = []
 
-    def counting(x, timesteps, context):
+    def counting(x, timesteps, conditions):
         asked.append(1)
-        return predict(x, timesteps, context)
+        return predict(x, timesteps, conditions)
 
     plan = make_plan(SamplingOptions(sampler="Euler", steps=5), TABLE)
     stages = sample(plan, counting, text_for(1), ImageNoise(SHAPE, Seeds(seeds=(1,))))
@@ -81,12 +84,47 @@ def test_there_is_always_a_stage():
 
 
 def test_a_run_may_begin_with_a_picture():
-    plan = make_plan(SamplingOptions(sampler="Euler", steps=10), TABLE)
-    late = dataclasses.replace(plan, levels=plan.levels[-3:])
-    start = torch.full((1, *SHAPE), 0.3)
-    stages = list(sample(late, predict, text_for(1), ImageNoise(SHAPE, Seeds(seeds=(1,))), start=start))
-    assert len(stages) == late.stages == 2
-    assert late.ends == plan.ends
+    plan = picture_plan(SamplingOptions(sampler="Euler", steps=10), TABLE, strength=0.25)
+    whole = make_plan(SamplingOptions(sampler="Euler", steps=10), TABLE)
+    picture = torch.full((1, *SHAPE), 0.3)
+    noise = ImageNoise(SHAPE, Seeds(seeds=(1,)))
+    stages = list(sample(plan, predict, text_for(1), noise, picture))
+    assert torch.equal(plan.levels, whole.levels[-4:])
+    assert len(stages) == plan.stages == 3
+    assert plan.ends == whole.ends
+
+
+@pytest.mark.parametrize("sampler", [each.label for each in SAMPLERS])
+def test_every_sampler_begins_with_a_picture_and_strength_tells_how_much_of_it_stays(sampler):
+    picture = torch.full((1, *SHAPE), 0.3)
+
+    def distance(strength):
+        plan = picture_plan(SamplingOptions(sampler=sampler, steps=12), TABLE, strength)
+        stages = list(sample(plan, lambda x, t, c: x * 0.1, text_for(1), ImageNoise(SHAPE, Seeds(seeds=(1,))), picture))
+        return float((stages[-1].latents - picture).abs().mean())
+
+    assert distance(0.1) < distance(0.9)
+
+
+@pytest.mark.parametrize("sampler", [each.label for each in SAMPLERS])
+def test_what_is_kept_comes_out_as_it_was(sampler):
+    picture = torch.full((1, *SHAPE), 0.3)
+    share = torch.zeros(SHAPE[1:])
+    share[0] = 1
+    kept = Kept(picture, share)
+    plan = picture_plan(SamplingOptions(sampler=sampler, steps=12), TABLE, 0.7)
+    stages = list(sample(plan, predict, text_for(1), ImageNoise(SHAPE, Seeds(seeds=(1,))), picture, kept))
+    result = kept.finish(stages[-1].latents)
+    assert torch.equal(result[:, :, 0], picture[:, :, 0])
+    assert (result[:, :, 1:] != picture[:, :, 1:]).all()
+
+
+def test_softly_kept_lets_go_of_the_picture_as_the_noise_falls():
+    picture, anew = torch.full((1, *SHAPE), 0.3), torch.full((1, *SHAPE), -0.9)
+    kept = SoftlyKept(picture, torch.full(SHAPE[1:], 0.5))
+    late, early = (kept.blend(anew, torch.tensor(sigma)) for sigma in (0.03, 10.0))
+    assert (early > 0).all() and (late < 0).all()
+    assert torch.equal(kept.finish(anew), anew)
 
 
 def test_the_first_noise_is_scaled_to_the_first_level():
@@ -107,10 +145,9 @@ def test_table_options_change_the_result_a_little_or_a_lot_but_never_break_it(sa
 
 def asking(answer, prediction):
     table = NoiseTable.scaled_linear(prediction=prediction)
-    nothing = torch.zeros(1, 3, 2)
-    guide = Guide(
-        lambda x, t, c: answer(x, t), lambda call: StepText(nothing, (0,), (1.0,), nothing), GuidanceRules(), 1
-    )
+    nothing = Conditions(torch.zeros(1, 3, 2))
+    text = StepText(nothing, (0,), (1.0,), nothing)
+    guide = Guide(lambda x, t, c: answer(x, t), lambda call, timestep: text, GuidanceRules(), 1)
     return guide, table
 
 

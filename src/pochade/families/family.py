@@ -4,14 +4,20 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pochade.families.marks import Marks, Shapes, marks_of
+from pochade.families.previews import SD, Projection
 
 Prediction = Literal["epsilon", "v"]
+Heeds = Literal["always", "when asked", "never"]
+Told = Literal["size", "crop", "target", "score"]
 
 
 @dataclass(frozen=True)
 class TextEncoder:
     """One text encoder: where a checkpoint keeps it, in whose names, its true sizes (of the layers, those used), and
     its folder in diffusers' layout.
+
+    The UNet was trained on its layer number `skip` from the end, through the final norm if `normed`; `heeds_skip` tells
+    when a request may choose another. `pooled` is whether the UNet is told its summary of the whole prompt too.
     """
 
     prefix: str
@@ -20,6 +26,18 @@ class TextEncoder:
     layers: int
     head_width: int = 64
     folder: str = "text_encoder"
+    skip: int = 1
+    normed: bool = True
+    heeds_skip: Heeds = "always"
+    pooled: bool = False
+
+    def skip_for(self, clip_skip: int, asked: bool) -> int:
+        """Return which layer from the end to take for a request's clip skip.
+
+        `asked` tells that the request means it for encoders too which heed it only then.
+        """
+        heeds = self.heeds_skip == "always" or (asked and self.heeds_skip == "when asked")
+        return clip_skip if heeds else self.skip
 
 
 @dataclass(frozen=True)
@@ -29,7 +47,7 @@ class Variant:
     `classes` is that width as a multiple of the context's, None where any will do. `prediction` is None where the
     tensors do not tell what the UNet predicts. `pipeline` is diffusers' name for what draws with it; `heads`,
     `latent_scale`, `resolution` and `betas` are given where they are not the family's; `noises_picture` tells that it
-    also takes a small picture, with noise of a schedule of its own.
+    also takes a small picture, with noise of a schedule of its own; `quick_gelu` that its image encoder is OpenAI's.
     """
 
     name: str
@@ -42,6 +60,7 @@ class Variant:
     resolution: int | None = None
     betas: tuple[float, float] | None = None
     noises_picture: bool = False
+    quick_gelu: bool = False
 
     def fits(self, marks: Marks) -> bool:
         """Tell whether a UNet is of this branch."""
@@ -59,7 +78,10 @@ class Family:
     its transformers have several blocks (`deep`) and a fourth level, and by whether it knows classes. `heads` is None
     where attention heads are 64 wide instead of a fixed count. `kohya_name` is what trainers write into LoRAs for it.
     `resolution` is the side of its pictures in pixels, `epsilon_resolution` that of models which predict the noise,
-    where they differ.
+    where they differ. `told` is what the UNet's classes hold beside the summary of the prompt: sizes, a crop, a score
+    of beauty, in this order. `zero_negative` tells that an empty negative prompt becomes zeros instead of being
+    encoded. `aligned` names the published Align Your Steps sigmas that were found for it. `vaes` are the hashes of VAEs
+    published for it whose shapes are those of other families, `preview` is how its latents look at a glance.
     """
 
     name: str
@@ -76,6 +98,11 @@ class Family:
     heads: int | None = None
     fourth_level: bool | None = None
     epsilon_resolution: int | None = None
+    told: tuple[Told, ...] = ()
+    zero_negative: bool = False
+    aligned: Literal["sd1", "sdxl"] = "sd1"
+    vaes: tuple[str, ...] = ()
+    preview: Projection = SD
     unet_prefix: str = "model.diffusion_model."
     vae_prefix: str = "first_stage_model."
     ema_prefix: str = "model_ema."

@@ -14,6 +14,7 @@ SD1 = Family(
     context_width=768,
     latent_scale=0.18215,
     resolution=512,
+    vaes=("735e4c3a44", "c6a580b13a"),  # vae-ft-mse-840000-ema-pruned, .safetensors and .ckpt; SD 2 uses them too
     variants=(
         Variant("base"),
         Variant("instruct-pix2pix", 8, pipeline="StableDiffusionInstructPix2PixPipeline"),

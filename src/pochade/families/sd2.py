@@ -12,14 +12,17 @@ SD2 = Family(
     projection_rank=2,
     deep=False,
     classes=None,
-    encoders=(TextEncoder("cond_stage_model.model.", "openclip", 1024, 23),),
+    # the files hold a 24th layer that was trained and is not used; A1111 lets no clip skip reach the others
+    encoders=(TextEncoder("cond_stage_model.model.", "openclip", 1024, 23, heeds_skip="never"),),
     context_width=1024,
     latent_scale=0.18215,
     resolution=768,
     epsilon_resolution=512,
     variants=(
         Variant("unclip-h", classes=2, prediction="v", pipeline="StableUnCLIPImg2ImgPipeline"),
-        Variant("unclip-l", classes=1.5, prediction="v", pipeline="StableUnCLIPImg2ImgPipeline"),
+        Variant(
+            "unclip-l", classes=1.5, prediction="v", pipeline="StableUnCLIPImg2ImgPipeline", quick_gelu=True,
+        ),
         Variant("base", prediction=None),
         Variant("depth", 5, pipeline="StableDiffusionDepth2ImgPipeline", resolution=512),
         Variant(

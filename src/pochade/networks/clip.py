@@ -8,34 +8,36 @@ from pochade.networks.shapes import Shape, Shapes, children, joined, linear, nor
 
 
 class CLIPText(nn.Module):
-    """Token ids to one vector per token; `shapes` as in `clip_shapes`, `head_width` the width of one attention head."""
+    """Token ids to one vector per token; `shapes` as in `clip_shapes`.
 
-    def __init__(self, shapes: Shapes, head_width: int = 64) -> None:
+    `head_width` is the width of one attention head. Of the layers only the first `layers` are built.
+    """
+
+    def __init__(self, shapes: Shapes, head_width: int = 64, layers: int | None = None) -> None:
         super().__init__()
-        self.text_model = TextModel(within(shapes, "text_model."), head_width)
+        self.text_model = TextModel(within(shapes, "text_model."), head_width, layers)
 
-    def forward(self, tokens: Tensor, skip: int = 1) -> Tensor:
+    def forward(self, tokens: Tensor, skip: int = 1, norm: bool = True) -> Tensor:
         """Tokens [B, 77] to vectors [B, 77, D]; see `encode`."""
-        return self.encode(self.embed(tokens), skip)
+        return self.encode(self.embed(tokens), skip, norm)
 
     def embed(self, tokens: Tensor) -> Tensor:
         """Vectors of the tokens [B, 77, D] without positions: the place where textual inversion puts its own."""
         vectors: Tensor = self.text_model.embeddings.token_embedding(tokens)
         return vectors
 
-    def encode(self, vectors: Tensor, skip: int = 1) -> Tensor:
+    def encode(self, vectors: Tensor, skip: int = 1, norm: bool = True) -> Tensor:
         """Token vectors [B, 77, D] through the encoder.
 
-        `skip` counts from the end as A1111's clip skip does: 1 is the last layer, 2 the one before; the final layer
-        norm is applied in every case.
+        `skip` counts the layers from the end as A1111's clip skip does: 1 is the last one, 2 the one before; `norm`
+        applies the final layer norm.
         """
         model = self.text_model
         x = vectors + model.embeddings.position_embedding.weight[: vectors.shape[1]]
         layers = model.encoder.layers
         for layer in layers[: len(layers) + 1 - skip]:
             x = layer(x)
-        encoded: Tensor = model.final_layer_norm(x)
-        return encoded
+        return model.final_layer_norm(x) if norm else x
 
     @property
     def depth(self) -> int:
@@ -46,10 +48,10 @@ class CLIPText(nn.Module):
 class TextModel(nn.Module):
     """Embeddings, encoder and the final norm."""
 
-    def __init__(self, shapes: Shapes, head_width: int) -> None:
+    def __init__(self, shapes: Shapes, head_width: int, layers: int | None) -> None:
         super().__init__()
         self.embeddings = Embeddings(within(shapes, "embeddings."))
-        self.encoder = Encoder(within(shapes, "encoder.layers."), head_width)
+        self.encoder = Encoder(within(shapes, "encoder.layers."), head_width, layers)
         self.final_layer_norm = layer_norm_of(shapes, "final_layer_norm")
 
 
@@ -65,9 +67,10 @@ class Embeddings(nn.Module):
 class Encoder(nn.Module):
     """The row of layers."""
 
-    def __init__(self, shapes: Shapes, head_width: int) -> None:
+    def __init__(self, shapes: Shapes, head_width: int, layers: int | None) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(Layer(within(shapes, f"{index}."), head_width) for index in children(shapes))
+        numbers = children(shapes)[:layers]
+        self.layers = nn.ModuleList(Layer(within(shapes, f"{index}."), head_width) for index in numbers)
 
 
 class Layer(nn.Module):

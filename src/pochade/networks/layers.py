@@ -10,10 +10,10 @@ NORM_GROUPS = 32
 _SHORT = 256
 
 
-def conv_of(shapes: Shapes, name: str, stride: int = 1, padding: int | None = None) -> nn.Conv2d:
+def conv_of(shapes: Shapes, name: str, stride: int = 1, padding: int | None = None, bias: bool = True) -> nn.Conv2d:
     """A convolution as wide as its weight's shape says; same-size padding unless given."""
     outputs, inputs, kernel, _ = shapes[f"{name}.weight"]
-    return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2 if padding is None else padding)
+    return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2 if padding is None else padding, bias=bias)
 
 
 def linear_of(shapes: Shapes, name: str) -> nn.Linear:
@@ -32,9 +32,14 @@ def group_norm_of(shapes: Shapes, name: str, eps: float) -> nn.GroupNorm:
     return nn.GroupNorm(NORM_GROUPS, shapes[f"{name}.weight"][0], eps)
 
 
-def layer_norm_of(shapes: Shapes, name: str) -> nn.LayerNorm:
+def layer_norm_of(shapes: Shapes, name: str, eps: float = 1e-5) -> nn.LayerNorm:
     """A layer norm as wide as its weight's shape says."""
-    return nn.LayerNorm(shapes[f"{name}.weight"][0])
+    return nn.LayerNorm(shapes[f"{name}.weight"][0], eps)
+
+
+def parameter_of(shapes: Shapes, name: str) -> nn.Parameter:
+    """A tensor of the network's own, outside any layer; a new one is zero."""
+    return nn.Parameter(torch.zeros(shapes[name]))
 
 
 def embedding_of(shapes: Shapes, name: str) -> nn.Embedding:
@@ -43,11 +48,22 @@ def embedding_of(shapes: Shapes, name: str) -> nn.Embedding:
     return nn.Embedding(rows, width, _weight=torch.empty(rows, width))
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, heads: int, causal: bool = False) -> Tensor:
-    """Multi-head attention: query [B, T, C], key and value [B, S, C]; returns [B, T, C]."""
+def attend(
+    query: Tensor, key: Tensor, value: Tensor, heads: int, causal: bool = False, rows: int | None = None
+) -> Tensor:
+    """Multi-head attention: query [B, T, C], key and value [B, S, C]; returns [B, T, C].
+
+    With `rows` only so many of the T are worked on at a time: the same numbers in less memory, where torch's kernel
+    would hold all scores at once.
+
+    In half precision too, torch's kernels keep the scores in float32: those of SD 2.1 go beyond float16.
+    """
     query, key, value = (_heads_apart(each, heads) for each in (query, key, value))
     if torch.is_grad_enabled() and query.device.type == "cpu" and key.shape[2] <= _SHORT:
         mixed = _attend_short(query, key, value, causal)
+    elif rows and not causal and query.shape[2] > rows:
+        parts = torch.split(query, rows, dim=2)
+        mixed = torch.cat([F.scaled_dot_product_attention(part, key, value) for part in parts], dim=2)
     else:
         mixed = F.scaled_dot_product_attention(query, key, value, is_causal=causal)
     return mixed.transpose(1, 2).flatten(2)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from pochade.networks.layers import (
     attend,
     conv_of,
+    embedding_of,
     group_norm_of,
     layer_norm_of,
     linear_of,
@@ -23,8 +24,8 @@ from pochade.networks.layers import (
 from pochade.networks.shapes import Shape, Shapes, children, conv, joined, linear, norm, within
 
 
-class UNet(nn.Module):
-    """Predicts noise (or velocity) from a noisy latent, the timestep and the text.
+class Half(nn.Module):
+    """What a UNet shares with a ControlNet: the way down to the middle, told the time and, in some models, a class.
 
     `shapes` are the names and shapes below `model.diffusion_model.`; `heads` is the number of attention heads, or
     `head_width` the width of one where the family fixes that instead.
@@ -33,21 +34,56 @@ class UNet(nn.Module):
     def __init__(self, shapes: Shapes, heads: int | None = 8, head_width: int = 64) -> None:
         super().__init__()
         self.width = shapes["input_blocks.0.0.weight"][0]
-        self.time_embed = nn.Sequential(linear_of(shapes, "time_embed.0"), nn.SiLU(), linear_of(shapes, "time_embed.2"))
+        self.time_embed = _perceptron(shapes, "time_embed")
+        self.label_emb = _classes(shapes)
         self.input_blocks = _blocks(within(shapes, "input_blocks."), heads, head_width)
         self.middle_block = Block(within(shapes, "middle_block."), heads, head_width)
+
+    def embed_time(self, timesteps: Tensor, classes: Tensor | None, dtype: torch.dtype) -> Tensor:
+        """Timesteps [B] and classes, vectors [B, A] or numbers [B], as one vector each [B, 4 * width].
+
+        Raises ValueError when classes are missing, or given to a network that knows none.
+        """
+        time: Tensor = self.time_embed(sinusoid(timesteps, self.width).to(dtype))
+        if (classes is None) != (self.label_emb is None):
+            raise ValueError("this network needs classes" if classes is None else "this network knows no classes")
+        if classes is None or self.label_emb is None:
+            return time
+        embedded: Tensor = self.label_emb(classes.to(dtype) if classes.is_floating_point() else classes)
+        return time + embedded
+
+
+class UNet(Half):
+    """Predicts noise (or velocity) from a noisy latent, the timestep and the text."""
+
+    def __init__(self, shapes: Shapes, heads: int | None = 8, head_width: int = 64) -> None:
+        super().__init__(shapes, heads, head_width)
         self.output_blocks = _blocks(within(shapes, "output_blocks."), heads, head_width)
         self.out = nn.Sequential(group_norm_of(shapes, "out.0", 1e-5), nn.SiLU(), conv_of(shapes, "out.2"))
 
-    def forward(self, latents: Tensor, timesteps: Tensor, context: Tensor) -> Tensor:
-        """Latents [B, C, h, w], timesteps [B], context [B, T, D]; returns the prediction [B, 4, h, w]."""
-        time = self.time_embed(sinusoid(timesteps, self.width).to(latents.dtype))
+    def forward(
+        self,
+        latents: Tensor,
+        timesteps: Tensor,
+        context: Tensor,
+        classes: Tensor | None = None,
+        control: Sequence[Tensor] | None = None,
+    ) -> Tensor:
+        """Latents [B, C, h, w], timesteps [B], context [B, T, D]; returns the prediction [B, 4, h, w].
+
+        `classes` are vectors [B, A] or numbers [B], for a model that knows them; `control` is what ControlNets add to
+        the features that each input block hands over and, last, to those of the middle block.
+        """
+        time = self.embed_time(timesteps, classes, latents.dtype)
         skips: list[Tensor] = []
         x = latents
         for block in self.input_blocks:
             x = block(x, time, context)
             skips.append(x)
         x = self.middle_block(x, time, context)
+        if control is not None:
+            skips = [skip + each for skip, each in zip(skips, control, strict=False)]
+            x = x + control[-1]
         for block in self.output_blocks:
             x = block(torch.cat([x, skips.pop()], dim=1), time, context, skips[-1].shape[-2:] if skips else None)
         prediction: Tensor = self.out(x)
@@ -128,10 +164,15 @@ class Transformer(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-    """attn1 looks at the picture, attn2 at the text, ff at each pixel."""
+    """attn1 looks at the picture, attn2 at the text, ff at each pixel.
+
+    The x4 upscaler's fine levels look at the text twice instead: there attn1's keys are as wide as the text.
+    """
 
     def __init__(self, shapes: Shapes, heads: int) -> None:
         super().__init__()
+        width, width_seen = shapes["attn1.to_k.weight"]
+        self.looks_at_text_alone = width_seen != width
         self.norm1 = layer_norm_of(shapes, "norm1")
         self.attn1 = Attention(within(shapes, "attn1."), heads)
         self.norm2 = layer_norm_of(shapes, "norm2")
@@ -142,14 +183,16 @@ class TransformerBlock(nn.Module):
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
         """Sequence [B, T, C] and context [B, S, D] to a sequence of the same shape."""
         hidden = self.norm1(x)
-        x = x + self.attn1(hidden, hidden)
+        x = x + self.attn1(hidden, context if self.looks_at_text_alone else hidden)
         x = x + self.attn2(self.norm2(x), context)
         result: Tensor = x + self.ff(self.norm3(x))
         return result
 
 
 class Attention(nn.Module):
-    """Multi-head attention from a sequence to a context."""
+    """Multi-head attention from a sequence to a context, `rows` of the sequence at a time."""
+
+    rows: int | None = None
 
     def __init__(self, shapes: Shapes, heads: int) -> None:
         super().__init__()
@@ -161,7 +204,9 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
         """Sequence [B, T, C], context [B, S, D]; returns [B, T, C]."""
-        mixed: Tensor = self.to_out(attend(self.to_q(x), self.to_k(context), self.to_v(context), self.heads))
+        mixed: Tensor = self.to_out(
+            attend(self.to_q(x), self.to_k(context), self.to_v(context), self.heads, rows=self.rows)
+        )
         return mixed
 
 
@@ -222,7 +267,20 @@ class Upsample(nn.Module):
 
 
 def _blocks(shapes: Shapes, heads: int | None, head_width: int) -> nn.ModuleList:
+    """The numbered blocks of one half."""
     return nn.ModuleList(Block(within(shapes, f"{index}."), heads, head_width) for index in children(shapes))
+
+
+def _perceptron(shapes: Shapes, name: str) -> nn.Sequential:
+    """Two linear layers around a SiLU."""
+    return nn.Sequential(linear_of(shapes, f"{name}.0"), nn.SiLU(), linear_of(shapes, f"{name}.2"))
+
+
+def _classes(shapes: Shapes) -> nn.Module | None:
+    """What embeds classes: two layers for vectors (SDXL, unCLIP), a table for numbers (the upscaler), or nothing."""
+    if "label_emb.0.0.weight" in shapes:
+        return nn.Sequential(_perceptron(shapes, "label_emb.0"))
+    return embedding_of(shapes, "label_emb") if "label_emb.weight" in shapes else None
 
 
 def _layer(shapes: Shapes, heads: int | None, head_width: int) -> nn.Module:

@@ -24,7 +24,11 @@ class VAE(nn.Module):
 
     def encode(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of the latents, each [B, 4, h, w], unscaled."""
-        mean, log_variance = self.quant_conv(self.encoder(pictures)).chunk(2, dim=1)
+        return self.moments(self.encoder(pictures))
+
+    def moments(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance in what the encoder gives [B, 8, h, w]."""
+        mean, log_variance = self.quant_conv(encoded).chunk(2, dim=1)
         return mean, log_variance.clamp(-30.0, 20.0)
 
     def decode(self, latents: Tensor) -> Tensor:
@@ -130,7 +134,9 @@ class Residual(nn.Module):
 
 
 class PixelAttention(nn.Module):
-    """Attention with one head between all pixels."""
+    """Attention with one head between all pixels, `rows` of them at a time."""
+
+    rows: int | None = None
 
     def __init__(self, shapes: Shapes) -> None:
         super().__init__()
@@ -143,8 +149,9 @@ class PixelAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, h, w] to the same shape."""
         hidden = self.norm(x)
-        query, key, value = (each(hidden).flatten(2).transpose(1, 2) for each in (self.q, self.k, self.v))
-        mixed = attend(query, key, value, heads=1).transpose(1, 2).reshape(x.shape)
+        # numbers of one pixel side by side: in any other order torch would hold the scores of all pairs of pixels
+        query, key, value = (each(hidden).flatten(2).mT.contiguous() for each in (self.q, self.k, self.v))
+        mixed = attend(query, key, value, heads=1, rows=self.rows).transpose(1, 2).reshape(x.shape)
         result: Tensor = x + self.proj_out(mixed)
         return result
 

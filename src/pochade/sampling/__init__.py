@@ -8,10 +8,11 @@ for stage in sample(plan, predict, text, noise):
 latents = stage.latents
 """
 
-from pochade.sampling.guidance import Predict, StepText, Text
+from pochade.sampling.guidance import Conditions, Predict, StepText, Text
+from pochade.sampling.keeping import Keeping, Kept, SoftlyKept
 from pochade.sampling.names import Choice, choose, choose_leniently, find_sampler, find_schedule
 from pochade.sampling.noise import SOURCES, ImageNoise, Seeds
-from pochade.sampling.plan import Plan, SamplingOptions, make_plan
+from pochade.sampling.plan import Plan, SamplingOptions, make_plan, picture_plan
 from pochade.sampling.run import sample
 from pochade.sampling.samplers.registry import SAMPLERS, Sampler
 from pochade.sampling.schedules import SCHEDULES, Schedule
@@ -26,7 +27,10 @@ __all__ = [
     "SCHEDULES",
     "SOURCES",
     "Choice",
+    "Conditions",
     "ImageNoise",
+    "Keeping",
+    "Kept",
     "NoiseTable",
     "Plan",
     "Predict",
@@ -34,6 +38,7 @@ __all__ = [
     "SamplingOptions",
     "Schedule",
     "Seeds",
+    "SoftlyKept",
     "Stage",
     "StepCount",
     "StepText",
@@ -44,6 +49,7 @@ __all__ = [
     "find_schedule",
     "image_steps",
     "make_plan",
+    "picture_plan",
     "sample",
     "spaced_timesteps",
 ]

@@ -1,7 +1,7 @@
 """From options and a model's noise table to everything a run needs to know before it starts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from pochade.sampling.guidance import GuidanceRules
 from pochade.sampling.names import Choice, choose
 from pochade.sampling.samplers.registry import Sampler
 from pochade.sampling.samplers.stepping import Churn
-from pochade.sampling.steps import spaced_timesteps
+from pochade.sampling.steps import StepCount, image_steps, spaced_timesteps
 from pochade.sampling.table import NoiseTable
 
 _OLD_RANGE = (0.1, 10.0)  # sigma ends of every schedule before webui 1.6
@@ -26,6 +26,9 @@ class SamplingOptions:
     schedule: str = "automatic"
     steps: int = 20
     cfg_scale: float = 7.0
+    image_cfg: float = 1.0
+    noise_multiplier: float = 1.0
+    extra_noise: float = 0.0
     eta: float | None = None
     s_churn: float = 0.0
     s_tmin: float = 0.0
@@ -84,7 +87,8 @@ class Plan:
     """A run, ready to start: `levels` are the sigmas (falling) or timesteps (rising) to walk over.
 
     `ends` are the lowest and highest positive sigma of the whole schedule; Brownian trees span them. `settings` are
-    the sampler's options. A run over an existing picture replaces `levels` by a part of them.
+    the sampler's options. A run over an existing picture walks over the last part of the levels; `entry` is the
+    timestep of the noise that the picture gets, where levels are timesteps.
     """
 
     choice: Choice
@@ -94,6 +98,7 @@ class Plan:
     ends: tuple[float, float]
     settings: Mapping[str, Any]
     calls: int
+    entry: Tensor | None = None
 
     @property
     def sampler(self) -> Sampler:
@@ -111,17 +116,47 @@ class Plan:
         options = self.options
         return GuidanceRules(
             scale=options.cfg_scale * self.sampler.scale,
+            picture_scale=options.image_cfg,
             min_uncond=options.min_uncond,
             all_steps=options.min_uncond_all,
             skip_early=options.skip_early_cond,
         )
 
-    def begin(self, noise: Tensor) -> Tensor:
-        """The first latents of a run from nothing: unit noise brought to the level where the run begins."""
+    def begin(self, noise: Tensor, picture: Tensor | None = None) -> Tensor:
+        """The first latents of a run: unit noise brought to the level where the run begins, on a picture or nothing."""
+        noise = noise * self.options.noise_multiplier
         if self.sampler.timesteps:
-            return noise
+            return noise if picture is None else self._mixed(noise, picture)
         first = self.levels[0]
+        if picture is not None:
+            return picture + noise * first + noise * self.options.extra_noise
         return noise * torch.sqrt(1.0 + first**2) if self.options.sgm_noise_multiplier else noise * first
+
+    def _mixed(self, noise: Tensor, picture: Tensor) -> Tensor:
+        assert self.entry is not None  # this plan was made for a picture
+        alpha = self.table.alphas[int(self.entry)]
+        return picture * alpha.sqrt() + noise * (1 - alpha).sqrt() + noise * self.options.extra_noise * alpha.sqrt()
+
+    def over(self, count: StepCount) -> "Plan":
+        """The plan for the end of this schedule, which begins with a picture."""
+        last = len(self.levels) - 1
+        own: dict[str, Any]
+        if self.sampler.timesteps:
+            entered = min(count.entered, last)
+            levels, entry = self.levels[:entered], self.levels[entered]
+            own = {"start": (float(levels[-1]) + 1) / 1000} if entered else {}
+        else:
+            levels, entry = self.levels[max(count.schedule - count.entered - 1, 0) :], None
+            own = {"span": (float(levels[0]), float(levels[-2])), "calls": len(levels) - 1}
+        settings = {**self.settings, **{name: each for name, each in own.items() if name in self.sampler.options}}
+        calls = self.sampler.calls(count.entered + 1)
+        return replace(self, levels=levels, entry=entry, settings=settings, calls=calls)
+
+
+def picture_plan(options: SamplingOptions, table: NoiseTable, strength: float, exact: bool = False) -> Plan:
+    """The plan of a run over an existing picture, of which `strength` is drawn anew; see `image_steps`."""
+    count = image_steps(options.steps, strength, exact)
+    return make_plan(replace(options, steps=max(count.schedule, 1)), table).over(count)
 
 
 def make_plan(options: SamplingOptions, table: NoiseTable) -> Plan:
@@ -146,7 +181,7 @@ def make_plan(options: SamplingOptions, table: NoiseTable) -> Plan:
         levels=levels,
         ends=(float(positive.min()), float(positive.max())),
         settings={**sampler.fixed, **{name: known[name] for name in sampler.options & known.keys()}},
-        calls=options.steps * (2 if sampler.second_order else 1),
+        calls=sampler.calls(options.steps),
     )
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from pochade.sampling.brownian import image_trees, shared_tree
 from pochade.sampling.denoiser import consistency_denoiser, denoiser, epsilon, epsilon_pair
 from pochade.sampling.guidance import Guide, Predict, Text
+from pochade.sampling.keeping import Keeping, keeping_after, keeping_before
 from pochade.sampling.noise import ImageNoise
 from pochade.sampling.plan import Plan
 from pochade.sampling.signatures import Noise, Stage
@@ -20,14 +21,23 @@ _MODELS: dict[str, Callable[..., Any]] = {
 }
 
 
-def sample(plan: Plan, predict: Predict, text: Text, noise: ImageNoise, start: Tensor | None = None) -> Iterator[Stage]:
+def sample(
+    plan: Plan,
+    predict: Predict,
+    text: Text,
+    noise: ImageNoise,
+    picture: Tensor | None = None,
+    kept: Keeping | None = None,
+) -> Iterator[Stage]:
     """Run the plan; the latents of the last stage are the result. There is always at least one stage.
 
-    `start` is the noisy picture to begin with, instead of the first draw of `noise`.
+    `picture` [B,C,h,w] are the clean latents to begin with, for a plan over a picture; `kept` what of them stays.
     """
-    x = plan.begin(noise.first()) if start is None else start
+    x = plan.begin(noise.first(), picture)
     guide = Guide(predict, text, plan.rules, plan.calls, needs_uncond=plan.sampler.space == "timestep-pair")
     model = _MODELS[plan.sampler.space](guide, plan.table)
+    if kept is not None:
+        model = keeping_before(model, kept) if plan.sampler.timesteps else keeping_after(model, kept)
     stage = None
     for stage in plan.sampler.function(model, x, plan.levels, step_noise(plan, noise), **plan.settings):
         yield stage

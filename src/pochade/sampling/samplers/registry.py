@@ -50,6 +50,10 @@ class Sampler:
         named = {each.name for each in parameters if each.kind is inspect.Parameter.KEYWORD_ONLY}
         return frozenset(named - set(self.fixed))
 
+    def calls(self, steps: int) -> int:
+        """About how many model calls so many steps take."""
+        return steps * 2 if self.second_order else steps
+
     @property
     def timesteps(self) -> bool:
         """Whether it walks over timesteps instead of sigmas."""
