@@ -23,6 +23,7 @@ NAMES = [
     "save",
     "scan",
     "train",
+    "upscale",
 ]
 
 

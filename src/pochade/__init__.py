@@ -16,6 +16,7 @@ _HOMES = {
     "convert": "pochade.operations.convert",
     "merge": "pochade.operations.recipes",
     "resize": "pochade.operations.resize",
+    "upscale": "pochade.generation.upscaling",
     "Pipeline": "pochade.generation",
     "Request": "pochade.generation",
     "Picture": "pochade.generation",

@@ -29,6 +29,16 @@ def shown(text: str) -> str:
     return "".join(each if each.isprintable() or category(each) == "Zs" else ascii(each)[1:-1] for each in text)
 
 
+_OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")  # how torch says it
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error says that memory ran out; torch says so in a RuntimeError."""
+    if isinstance(error, RuntimeError):
+        return any(words in str(error).lower() for words in _OUT_OF_MEMORY)
+    return isinstance(error, MemoryError)
+
+
 class PochadeError(Exception):
     """Anything that Pochade can explain; `exit_code` is what the command line returns."""
 

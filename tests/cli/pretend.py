@@ -8,6 +8,7 @@ from dataclasses import replace
 from PIL import Image
 
 from pochade.events import Made, Step, Warned
+from pochade.generation.inputs import Inputs
 from pochade.generation.picture import Picture
 
 HASH = "abcdef0123"
@@ -20,11 +21,13 @@ class Pipeline:
     warning = None
 
     @classmethod
-    def load(cls, path_or_name=None, vae=None, device="auto", dtype="auto"):
+    def load(cls, path_or_name=None, vae=None, device="auto", dtype="auto", memory=None):
         cls.loaded = {"model": path_or_name, "vae": vae, "device": device, "dtype": dtype}
+        cls.memory = memory
         return cls()
 
-    def resolve(self, request):
+    def resolve(self, request, inputs=None):
+        hashes = (inputs or Inputs()).hashes()
         return replace(
             request.with_seeds(),
             steps=request.steps or 2,
@@ -34,10 +37,12 @@ class Pipeline:
             height=request.height or 64,
             clip_skip=request.clip_skip or 1,
             model_hash=HASH,
+            vae_hash="",
+            **{f"{name}_hash": digest for name, digest in hashes.items()},
         )
 
-    def run(self, request):
-        request = self.resolve(request.validate())
+    def run(self, request, inputs=None):
+        request = self.resolve(request.validate(), inputs)
         if self.warning:
             yield Warned(self.warning)
         for index in range(request.count):
@@ -51,7 +56,8 @@ class Pipeline:
                 request.variation_seed_of(index) % 256,
                 request.batch_of(index)[0].batch,
             )
-            yield Made(Picture.made(Image.new("RGB", (request.width, request.height), colour), request, index))
+            image = Image.new("RGB", (request.width, request.height), colour)
+            yield Made(Picture.made(image, request, index, inputs))
 
 
 def install(modules=sys.modules):

@@ -1,10 +1,12 @@
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image, PngImagePlugin
 
+from pochade import __version__ as VERSION
 from pochade.generation.picture import Picture
 
 
@@ -40,10 +42,10 @@ def plain(path, text):
 def test_a_picture_of_a1111_is_redone_as_well_as_can_be(run, pipeline):
     Path("models").mkdir()
     Path("models/v1.ckpt").touch()
-    plain("old.png", "a cat\nSteps: 3, Sampler: Euler, Seed: 9, Size: 64x72, Model: v1, Denoising strength: 0.5")
+    plain("old.png", "a cat\nSteps: 3, Sampler: Euler, Seed: 9, Size: 64x72, Model: v1, Face restoration: GFPGAN")
     done = run("redo", "old.png", "--models", "models", "-o", "new.png")
     assert done.exit_code == 0
-    assert "are not followed: Denoising strength." in done.stderr
+    assert "are not followed: Face restoration." in done.stderr
     assert pipeline.loaded["model"] == Path("models/v1.ckpt")
     request = Picture.open("new.png").request
     assert (request.prompt, request.steps, request.seed, request.width, request.height) == ("a cat", 3, 9, 64, 72)
@@ -64,7 +66,7 @@ def test_a_missing_model_is_said_and_another_may_be_given(run, pipeline):
     plain("old.png", "a cat\nSteps: 3, Sampler: Euler, Seed: 9, Model: v1")
     done = run("redo", "old.png")
     assert (done.exit_code, pipeline.loaded) == (2, None)
-    assert done.stderr.startswith("Error: The picture was drawn with 'v1'. There is no checkpoint file 'v1'")
+    assert done.stderr.startswith("Error: A file that the picture was drawn with is not here. There is no checkpoint")
     Path("mine.ckpt").touch()
     assert run("redo", "old.png", "--model", "mine.ckpt", "-o", "new.png").exit_code == 0
 
@@ -77,3 +79,120 @@ def test_a_picture_without_parameters_cannot_be_redone(run):
 
 def test_a_missing_picture(run):
     assert run("redo", "none.png").exit_code == 3
+
+
+@pytest.fixture
+def begun(run):
+    """A picture drawn over another one, with a mask."""
+    Path("sources").mkdir()
+    Image.new("RGB", (64, 64), "red").save("sources/house.png")
+    Image.new("RGB", (64, 64), "white").save("sources/sky.png")
+    words = ("--image", "sources/house.png", "--mask", "sources/sky.png", "--seed", 5)
+    run("inpaint", "a", *words, "-o", "x.png")
+    run("inpaint", "a", *words, "-o", "kept.png", "--keep-inputs")
+
+
+def hashes(path):
+    request = Picture.open(path).request
+    return request.image_hash, request.mask_hash
+
+
+def test_pictures_kept_inside_are_used(run, begun):
+    done = run("redo", "kept.png", "-o", "new.png", "--keep-inputs")
+    assert (done.exit_code, done.stderr.count("Note:"), hashes("new.png")) == (0, 0, hashes("kept.png"))
+    assert run("redo", "new.png", "-o", "third.png").exit_code == 0
+
+
+def test_a_missing_picture_is_named(run, begun):
+    done = run("redo", "x.png", "-o", "new.png")
+    assert done.exit_code == 3
+    assert done.stderr == (
+        "Error: house.png: the picture began with this file, which is neither beside it nor in this folder; "
+        "give it with --image FILE.\n"
+    )
+
+
+def test_pictures_are_found_beside_it_in_this_folder_or_where_the_user_says(run, begun):
+    Path("x.png").rename("sources/x.png")
+    done = run("redo", "sources/x.png", "-o", "new.png")
+    assert (done.exit_code, done.stderr.count("Note:"), hashes("new.png")) == (0, 0, hashes("kept.png"))
+    Path("sources/sky.png").rename("sky.png")
+    Path("sources/house.png").rename("moved.png")
+    Image.new("RGB", (8, 8)).save("sources/sky.png")
+    done = run("redo", "sources/x.png", "--image", "moved.png", "-o", "new.png")
+    assert (done.exit_code, done.stderr.count("Note:"), hashes("new.png")) == (0, 0, hashes("kept.png"))
+    assert Picture.open("new.png").request.image == "moved.png"
+
+
+def test_another_picture_is_told(run, begun):
+    Image.new("RGB", (64, 64), "blue").save("house.png")
+    done = run("redo", "x.png", "--mask", "sources/sky.png", "-o", "new.png")
+    assert done.exit_code == 0
+    assert f"began with another image, of pixels {hashes('x.png')[0]}; those of this one are" in done.stderr
+    assert "another mask" not in done.stderr
+
+
+def test_a_picture_that_it_did_not_begin_with_is_refused(run, begun):
+    run("txt2img", "a", "-o", "plain.png")
+    done = run("redo", "plain.png", "--image", "sources/house.png")
+    assert (done.exit_code, "began without a picture for --image" in done.stderr) == (2, True)
+
+
+def test_a_picture_from_memory_must_be_given(run, begun):
+    drawn = Picture.open("x.png")
+    Picture(drawn.image, replace(drawn.request, image=""), infotext=drawn.infotext).save("memory.png")
+    done = run("redo", "memory.png", "-o", "new.png")
+    assert (done.exit_code, "a picture in memory (image)" in done.stderr) == (2, True)
+    words = ("--image", "sources/house.png", "--mask", "sources/sky.png")
+    assert run("redo", "memory.png", *words, "-o", "new.png").exit_code == 0
+
+
+def test_what_a1111_drew_over_must_be_given(run, begun):
+    plain("old.png", "a cat\nSteps: 3, Sampler: Euler, Seed: 9, Size: 64x64, Denoising strength: 0.5")
+    done = run("redo", "old.png")
+    assert (done.exit_code, "give it with --image FILE" in done.stderr) == (2, True)
+    assert run("redo", "old.png", "--image", "sources/house.png", "-o", "new.png").exit_code == 0
+    assert Picture.open("new.png").request.strength == 0.5
+
+
+def changed(path, **fields):
+    """The picture as if it were drawn with other facts."""
+    drawn = Picture.open(path)
+    Picture(drawn.image, replace(drawn.request, **fields), infotext=drawn.infotext).save(path)
+
+
+def test_what_differs_is_explained(run, monkeypatch):
+    run("txt2img", "a", "-o", "x.png", "--device", "cpu", "--dtype", "fp32")
+    changed("x.png", model_hash="1234567890", vae_hash="9876543210")
+    monkeypatch.setattr("pochade.__version__", "99.0.0")
+    done = run("redo", "x.png", "--dtype", "bf16", "-o", "new.png")
+    assert done.exit_code == 0
+    notes = [line for line in done.stderr.splitlines() if line.startswith("Note:")]
+    assert [note.split(",")[0] for note in notes] == [
+        "Note: the picture was drawn by another model",
+        "Note: the picture was drawn with another VAE",
+        "Note: the picture was computed on cpu in fp32",
+        f"Note: the picture was drawn by pochade {VERSION}",
+    ]
+
+
+def test_a_device_that_is_not_here_gives_way(run, pipeline, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    run("txt2img", "a", "-o", "x.png")
+    changed("x.png", device="cuda", dtype="fp16")
+    assert run("redo", "x.png", "-o", "new.png").exit_code == 0
+    assert (pipeline.loaded["device"], pipeline.loaded["dtype"]) == ("auto", "auto")
+
+
+def test_refiner_and_upscaler_are_found_by_name_or_hash(run):
+    for name, data in {"models/Stable-diffusion/fine.ckpt": b"fine", "models/ESRGAN/sharp.pth": b"sharp"}.items():
+        Path(name).parent.mkdir(parents=True)
+        Path(name).write_bytes(data)
+    run("txt2img", "a", "-o", "x.png")
+    digest = hashlib.sha256(b"fine").hexdigest()[:10]
+    changed("x.png", refiner="renamed.ckpt", refiner_hash=digest, hires=2.0, hires_upscaler="sharp.pth")
+    done = run("redo", "x.png", "--models", ".", "-o", "new.png")
+    request = Picture.open("new.png").request
+    assert (done.exit_code, request.refiner, request.hires_upscaler) == (0, "fine.ckpt", "sharp.pth")
+    done = run("redo", "x.png", "-o", "new.png")
+    assert (done.exit_code, "There is no checkpoint" in done.stderr or "renamed.ckpt" in done.stderr) == (2, True)

@@ -1,10 +1,16 @@
+import json
 from dataclasses import replace
+from pathlib import Path, PurePath
 
 import pytest
 
 from pochade.generation.fields import describe, parameters_of, recall
 from pochade.generation.infotext import parse
+from pochade.generation.picture_fields import RunFacts
 from pochade.generation.request import Request
+
+VECTORS = Path(__file__).parents[1] / "vectors" / "webui"
+TASKS = json.loads((VECTORS / "infotext_tasks.json").read_text("utf-8"))["cases"]
 
 RESOLVED = Request(
     "a red house",
@@ -27,6 +33,38 @@ MODEL = "Model hash: 6ce0161689, Model: v1-5-pruned-emaonly, "
 def test_a_plain_request_reads_as_in_a1111():
     line = f"{HEAD}{MODEL}RNG: NV, Version: pochade 0.1.0"
     assert describe(RESOLVED) == f"a red house\nNegative prompt: mush\n{line}"
+
+
+@pytest.mark.parametrize("case", TASKS, ids=lambda case: case["id"])
+def test_every_task_reads_as_in_a1111(case):
+    request, facts = Request(**case["request"]), RunFacts(**case["facts"])
+    written = [describe(request, index, facts) for index in range(len(case["expected"]))]
+    assert [text.removesuffix(", Version: pochade 0.1.0") for text in written] == case["expected"]
+
+
+# What A1111 does not write: fields that hold files, settings without a name of their own, and what a mask without
+# any other trace, or a blank one, was used for.
+UNTOLD = {"image", "mask", "count", "batch", "resize_mode", "exact_steps", "clip_l_skip"}
+NO_TRACE = {"inpaint-blank_only_masked": {"only_masked", "padding"}, "inpaint-blur0": {"mask_blur"}}
+
+
+@pytest.mark.parametrize("case", TASKS, ids=lambda case: case["id"])
+def test_every_task_of_a1111_is_recalled(case):
+    recalled = recall(case["expected"][0])
+    told = {field: value for field, value in case["request"].items() if field not in UNTOLD}
+    told = {field: value for field, value in told.items() if field not in NO_TRACE.get(case["id"], ())}
+    told["model"] = PurePath(told["model"]).stem
+    told["schedule"] = None if told["schedule"] == "Automatic" else told["schedule"]
+    told["refiner"] = PurePath(told.get("refiner", "")).stem
+    assert recalled.request == Request(**{"clip_skip": 1} | told)
+    assert recalled.ignored == ()
+
+
+def test_the_pictures_behind_a_text_are_named():
+    began_with = {case["id"]: recall(case["expected"][0]).began_with for case in TASKS}
+    assert began_with["img2img-denoise_50"] == ("image",)
+    assert began_with["inpaint-ddim"] == ("image", "mask")
+    assert began_with["hires-latent"] == began_with["inpaint-model-txt2img"] == began_with["sdxl-euler"] == ()
 
 
 def test_no_old_behaviour_follows_from_our_version():
@@ -95,10 +133,11 @@ def test_a_picture_of_a1111_is_recalled():
         'Model hash: 6ce0161689, Model: v1, Denoising strength: 0.5, Lora hashes: "a: 12, b: 34", Version: v1.6.0'
     )
     recalled = recall(text)
-    assert recalled.ignored == ("Denoising strength", "Lora hashes")
+    assert recalled.ignored == ("Lora hashes",)
+    assert recalled.began_with == ("image",)
     assert recalled.request == Request(
         "a cat", "dog", steps=25, sampler="DPM++ 2M Karras", cfg=7.5, seed=1, width=512, height=768,
-        model="v1", model_hash="6ce0161689", clip_skip=1, downcast_alphas=True,
+        model="v1", model_hash="6ce0161689", clip_skip=1, downcast_alphas=True, strength=0.5,
     )  # fmt: skip
 
 
@@ -120,3 +159,4 @@ def test_before_1_9_a_bare_sampler_had_the_uniform_schedule(sampler, rest, sched
 def test_nonsense_numbers_are_passed_over():
     recalled = recall(f"a\nSteps: many, Seed: {'9' * 5000}, CFG scale: nan, Clip skip: 0, Size: 9x9, Sampler: Euler")
     assert recalled.request.validate() == Request("a", sampler="Euler")
+    assert recalled.ignored == ("Steps", "Seed", "CFG scale", "Clip skip")

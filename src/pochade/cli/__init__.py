@@ -4,6 +4,8 @@ Progress goes to stderr and results to stdout. Exit codes: 0 done, 1 finding, 2 
 5 no memory or disk left.
 """
 
+import atexit
+import gc
 import io
 import signal
 import sys
@@ -18,8 +20,15 @@ from pochade.cli.common import tell
 from pochade.cli.failures import STOPPED, Failure, failure_of
 from pochade.errors import PochadeError
 
+_RARELY = (50_000, 20, 50)  # objects made before garbage is looked for: names of tensors are many, and stay
+
 COMMANDS = (
     "txt2img",
+    "img2img",
+    "inpaint",
+    "outpaint",
+    "upscale",
+    "preprocess",
     "redo",
     "info",
     "inspect",
@@ -96,6 +105,8 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold bytes that are no text
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    gc.set_threshold(*_RARELY)
+    atexit.register(gc.freeze)  # nothing is looked for in what the end of the process frees anyway
     try:
         app()
     except KeyboardInterrupt:

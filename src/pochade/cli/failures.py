@@ -3,10 +3,9 @@
 import errno
 from dataclasses import dataclass
 
-from pochade.errors import PochadeError, ResourceError, StoppedError
+from pochade.errors import PochadeError, ResourceError, StoppedError, is_out_of_memory
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM}
-_OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")  # how torch says it
 _BAD_FILE = 3
 
 
@@ -29,8 +28,7 @@ def failure_of(error: BaseException) -> Failure | None:
         return STOPPED
     if isinstance(error, OSError):
         return _failure_of_system(error)
-    text = str(error).lower()
-    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(it in text for it in _OUT_OF_MEMORY)):
+    if is_out_of_memory(error):
         return Failure(
             "Error: memory ran out; try a smaller --size or --batch, or close other programs.", ResourceError.exit_code
         )

@@ -4,27 +4,54 @@ import os
 import re
 from collections.abc import Callable
 from datetime import date
+from itertools import count
 from pathlib import Path
 
 from pochade.errors import FileError, UsageError
 from pochade.generation.picture import Picture, format_of
 
+_GRID = "grid"  # in place of a seed; always PNG, for a sheet may be larger than other formats allow
 _NUMBERED = re.compile(r"(\d{5,})-")
 
 Name = Callable[[Picture], Path]
 
 
-def namer(output: Path | None, count: int, command: str) -> Name:
-    """How to name each picture of a run. Only a file that the user named is ever written over."""
+def namer(output: Path | None, total: int, command: str) -> Name:
+    """How to name each of so many pictures. Only a file that the user named is ever written over."""
     if output is None:
-        return _numbered(Path("outputs", command, date.today().isoformat()))
+        return _numbered(_folder_of_the_day(command))
     if output.is_dir() or not output.suffix:
         return _numbered(output)
     format_of(output)  # an unknown format is refused before the drawing begins
     _check_folder(output.parent)
-    if count == 1:
+    if total == 1:
         return lambda picture: output
     return _in_turn(output)
+
+
+def namer_after_inputs(output: Path | None, command: str) -> Name:
+    """How to name each picture after the one that it began with. No file is ever written over."""
+    folder = output or _folder_of_the_day(command)
+    if not folder.is_dir() and folder.suffix:
+        raise UsageError(f"{folder} is one file for all pictures of a folder; name a folder with -o.")
+    _check_folder(folder)
+
+    def name(picture: Picture) -> Path:
+        stem = Path(picture.request.image).stem if picture.request else _GRID
+        names = (f"{stem}-{number}.png" if number else f"{stem}.png" for number in count())
+        return next(folder / each for each in names if not (folder / each).exists())
+
+    return name
+
+
+def check_keeping(output: Path | None, keep_inputs: bool) -> None:
+    """See before the drawing begins that a file which the user named can hold pictures beside its own."""
+    if keep_inputs and output and output.suffix and not output.is_dir() and format_of(output) != "PNG":
+        raise UsageError(f"{output.name}: only PNG files hold the pictures that a picture began with; save as .png.")
+
+
+def _folder_of_the_day(command: str) -> Path:
+    return Path("outputs", command, date.today().isoformat())
 
 
 def _numbered(folder: Path) -> Name:
@@ -33,7 +60,7 @@ def _numbered(folder: Path) -> Name:
     _check_folder(folder)
 
     def name(picture: Picture) -> Path:
-        return folder / f"{_next_number(folder):05d}-{picture.seed}.png"
+        return folder / f"{_next_number(folder):05d}-{_GRID if picture.seed is None else picture.seed}.png"
 
     return name
 
@@ -54,11 +81,12 @@ def _next_number(folder: Path) -> int:
 
 
 def _in_turn(output: Path) -> Name:
-    made = 0
+    pictures, grids = count(1), count(1)
 
     def name(picture: Picture) -> Path:
-        nonlocal made
-        made += 1
-        return output.with_stem(f"{output.stem}-{made}")
+        if picture.request:
+            return output.with_stem(f"{output.stem}-{next(pictures)}")
+        number = next(grids)
+        return output.with_name(f"{output.stem}-{_GRID}{f'-{number}' if number > 1 else ''}.png")
 
     return name

@@ -2,35 +2,51 @@
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from functools import wraps
 from typing import Annotated, Any
 
 import typer
 
+from pochade.cli.controls import SETTINGS, parse_control
 from pochade.errors import UsageError
+from pochade.generation.record import records_in
 from pochade.generation.request import Request, defaults, kind_of, rules
 from pochade.generation.rules import Rule, shown
 
-_NAMES = {"negative_prompt": ("--negative", "-n")}
-_NO_OPTION = {"prompt", "model_hash", "vae_hash", "width", "height", "uni_pc_lower_order_final"}
+TASKS = frozenset({"Image", "Mask", "Soft inpainting", "Outpaint", "Hires", "Refiner", "Control"})
+"""Groups of fields that belong to single tasks."""
+
+_ALSO_IN = {"strength": "Hires", "extra_noise": "Hires"}
+_NAMES = {"negative_prompt": ("--negative", "-n"), "controls": ("--control",)}
+_HASHES = {"model_hash", "vae_hash", "image_hash", "mask_hash", "depth_hash", "refiner_hash"}
+_NO_OPTION = _HASHES | {"prompt", "width", "height", "uni_pc_lower_order_final"}
 _WIDEST_METAVAR = 13
 _SIZE = re.compile(r"(\d{1,6})[xX×](\d{1,6})")
 
 
-def with_request(command: Callable[..., None]) -> Callable[..., None]:
-    """Replace a command's first parameter, a Request, by the prompt and an option for each field."""
+def with_request(
+    *groups: str, without: Set[str] = frozenset(), needs_prompt: bool = True
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Replace a command's first parameter, a Request, by the prompt and an option for each field.
 
-    @wraps(command)
-    def run(**values: Any) -> None:
-        own = {name: values.pop(name) for name in list(values) if name not in rules() and name != "size"}
-        command(_request(values), **own)
+    Fields of single tasks (TASKS) only come with the `groups` that are named, and those in `without` not at all.
+    """
 
-    parameters = [_prompt(), *_field_options(), *list(inspect.signature(command).parameters.values())[1:]]
-    keyword_only = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters]
-    run.__signature__ = inspect.Signature(keyword_only)  # type: ignore[attr-defined]
-    run.__annotations__ = {each.name: each.annotation for each in keyword_only}
-    return run
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def run(**values: Any) -> None:
+            own = {name: values.pop(name) for name in list(values) if name not in rules() and name != "size"}
+            command(_request(values), **own)
+
+        fields = [each for each in _field_options(TASKS - set(groups)) if each.name not in without]
+        parameters = [_prompt(needs_prompt), *fields, *list(inspect.signature(command).parameters.values())[1:]]
+        keyword_only = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters]
+        run.__signature__ = inspect.Signature(keyword_only)  # type: ignore[attr-defined]
+        run.__annotations__ = {each.name: each.annotation for each in keyword_only}
+        return run
+
+    return decorate
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -48,24 +64,33 @@ def parse_size(text: str) -> tuple[int, int]:
 def _request(values: dict[str, Any]) -> Request:
     fields = {name: value for name, value in values.items() if name != "size"}
     for name, value in fields.items():
-        if kind_of(name)[0] is tuple and value is not None:
+        if records_in(Request, name):
+            fields[name] = tuple(map(parse_control, value or ()))
+        elif kind_of(name)[0] is tuple and value is not None:
             fields[name] = parse_size(value)
     width, height = parse_size(values["size"]) if values["size"] else (None, None)
     return Request(width=width, height=height, **fields).validate()
 
 
-def _prompt() -> inspect.Parameter:
+def _prompt(needed: bool) -> inspect.Parameter:
     return _parameter(
-        "prompt", str, inspect.Parameter.empty, typer.Argument(help=_help(rules()["prompt"]), metavar="PROMPT")
+        "prompt",
+        str,
+        inspect.Parameter.empty if needed else "",
+        typer.Argument(help=_help(rules()["prompt"]), metavar="PROMPT"),
     )
 
 
-def _field_options() -> Iterator[inspect.Parameter]:
+def _field_options(without: Set[str]) -> Iterator[inspect.Parameter]:
     for name, rule in rules().items():
+        if rule.group in without and _ALSO_IN.get(name, rule.group) in without:
+            continue
         if name == "steps":
             size = typer.Option("--size", metavar="WxH", help="Width and height in pixels; the model's if not given.")
             yield _parameter("size", str | None, None, size)
-        if name not in _NO_OPTION:
+        if records_in(Request, name):
+            yield _records_option(name, rule)
+        elif name not in _NO_OPTION:
             yield _field_option(name, rule)
 
 
@@ -78,11 +103,27 @@ def _field_option(name: str, rule: Rule) -> inspect.Parameter:
     info = typer.Option(
         *names,
         help=_help(rule),
-        rich_help_panel=f"Advanced: {rule.group.lower()}" if rule.group else None,
+        rich_help_panel=_panel(rule.group),
         metavar=_metavar(kind, rule),
         show_default=bool(default),
     )
     return _parameter(name, annotation | None if optional else annotation, default, info)
+
+
+def _records_option(name: str, rule: Rule) -> inspect.Parameter:
+    info = typer.Option(
+        *_NAMES[name],
+        help=_help(rule) + f" Repeatable; settings: {', '.join(SETTINGS)}.",
+        rich_help_panel=_panel(rule.group),
+        metavar="NAME=VALUE,...",
+    )
+    return _parameter(name, list[str] | None, None, info)
+
+
+def _panel(group: str) -> str | None:
+    if not group:
+        return None
+    return group if group in TASKS else f"Advanced: {group.lower()}"
 
 
 def _parameter(name: str, kind: Any, default: Any, info: Any) -> inspect.Parameter:

@@ -2,90 +2,138 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+import pochade
 from pochade.cli.common import Json, Models
-from pochade.cli.txt2img import Output, pipeline_for, summary
-from pochade.errors import MalformedFileError, MissingFileError, UnknownNameError, UsageError
+from pochade.cli.drawing import KeepInputs, Output, pipeline_for, summary
+from pochade.cli.locating import located
+from pochade.errors import MalformedFileError, MissingFileError, UsageError
 from pochade.generation.request import Request
 
+if TYPE_CHECKING:
+    from pochade.generation.picture import Metadata
+    from pochade.generation.recorded_inputs import Found
+
 app = typer.Typer(add_completion=False)
+
+_TITLES = {"model_hash": "by another model", "vae_hash": "with another VAE", "refiner_hash": "with another refiner"}
+
+
+def _input(what: str) -> Any:
+    return typer.Option(metavar="FILE", help=f"{what} that it began with, if it is not found.")
 
 
 @app.command(epilog="Example: pochade redo house.png -o house-again.png")
 def redo(
-    image: Annotated[Path, typer.Argument(help="A picture by Pochade or A1111.", metavar="IMAGE")],
+    picture: Annotated[Path, typer.Argument(help="A picture by Pochade or A1111.", metavar="IMAGE")],
+    image: Annotated[Path | None, _input("Picture")] = None,
+    mask: Annotated[Path | None, _input("Mask")] = None,
+    depth: Annotated[Path | None, _input("Depth map")] = None,
     model: Annotated[str, typer.Option(metavar="TEXT", help="Model to use instead of the recorded one.")] = "",
     vae: Annotated[str, typer.Option(metavar="TEXT", help="VAE to use instead of the recorded one.")] = "",
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Device instead of the recorded one.")] = "",
+    dtype: Annotated[str, typer.Option(metavar="TEXT", help="Numbers instead of the recorded ones.")] = "",
     models: Models = None,
     output: Output = None,
+    keep_inputs: KeepInputs = False,
     as_json: Json = False,
 ) -> None:
-    """Draw a picture again. One by Pochade comes out the same to the pixel on the same machine."""
-    from pochade.cli.naming import namer  # deferred: the help needs none of these
+    """Draw a picture again. One by Pochade comes out the same to the pixel on the same machine.
+
+    What it began with is read from its file, from files of the recorded names beside it, or from those in this folder.
+    """
+    from pochade.cli.naming import check_keeping, namer  # deferred: the help needs none of these
     from pochade.cli.progress import watch
-
-    request, index = _recorded(image)
-    recorded = request.model_hash
-    request = replace(
-        request, model=model or request.model, vae=vae or request.vae, device=device or request.device
-    ).validate()
-    name = namer(output, 1, "redo")
-    request = _located(request, models or [])
-    for number, picture in enumerate(watch(pipeline_for(request, models or []).run(request))):
-        if number != index:
-            continue
-        if recorded and picture.request.model_hash not in ("", recorded):
-            _note(f"the picture was drawn by another model, {recorded}; this one is {picture.request.model_hash}.")
-        path = picture.save(name(picture))
-        typer.echo(json.dumps(summary(picture, path), indent=2) if as_json else path)
-
-
-def _recorded(image: Path) -> tuple[Request, int]:
-    """The request that a picture carries, or the best that A1111's text gives."""
-    from pochade.generation.fields import recall  # deferred with the rest
     from pochade.generation.picture import read_metadata
 
-    metadata = read_metadata(image)
+    metadata = read_metadata(picture)
+    given = {name: path for name, path in {"image": image, "mask": mask, "depth": depth}.items() if path}
+    recorded, found = _found(metadata, given)
+    request = replace(found.request, model=model or found.request.model, vae=vae or found.request.vae)
+    request = _computed(request, device, dtype).validate()
+    check_keeping(output, keep_inputs)
+    name = namer(output, 1, "redo")
+    request = _located(request, models or [])
+    for number, drawn in enumerate(watch(pipeline_for(request, models or []).run(request, found.inputs))):
+        if number != metadata.index:
+            continue
+        for note in (*found.notes, *_differences(recorded, drawn.request, metadata)):
+            _tell(note)
+        path = drawn.save(name(drawn), keep_inputs=keep_inputs)
+        typer.echo(json.dumps(summary(drawn, path), indent=2) if as_json else path)
+
+
+def _found(metadata: "Metadata", given: dict[str, Path]) -> "tuple[Request, Found]":
+    """The request that a picture carries, or the best that A1111's text gives; and the pictures that it began with."""
+    from pochade.generation.fields import recall  # deferred with the rest
+    from pochade.generation.recorded_inputs import find_inputs
+
     if metadata.request:
-        return metadata.request, metadata.index
+        return metadata.request, find_inputs(metadata.request, metadata, given)
     if not metadata.infotext:
-        raise MalformedFileError(image, "it carries no parameters to redo it from; draw it with txt2img instead.")
+        raise MalformedFileError(
+            metadata.path, "it carries no parameters to redo it from; draw it with txt2img instead."
+        )
     recalled = recall(metadata.infotext)
     if recalled.ignored:
-        _note(f"these parameters of the picture are not followed: {', '.join(recalled.ignored)}.")
-    return recalled.request.validate(), 0
+        _tell(f"these parameters of the picture are not followed: {', '.join(recalled.ignored)}.")
+    if recalled.request.controls:
+        _tell("its ControlNets are left out, because it does not tell what pictures they looked at.")
+    request = replace(recalled.request, controls=())
+    return request, find_inputs(request, metadata, given, recalled.began_with)
 
 
 def _located(request: Request, folders: list[Path]) -> Request:
-    """The request with paths for its models; a name that fails is tried by its hash."""
-    return replace(
-        request,
-        model=_path(request.model, request.model_hash, folders, "checkpoint"),
-        vae=_path(request.vae, request.vae_hash, folders, "vae"),
-    )
-
-
-def _path(name: str, digest: str, folders: list[Path], kind: str) -> str:
-    from pochade.library import find_by_hash, find_model  # deferred with the rest
-
-    if not name:
-        return ""
+    """The request with paths for its files; a name that fails is tried by its hash."""
     try:
-        return str(find_model(name, folders, kind))
-    except UnknownNameError:
-        found = find_by_hash(digest, folders, kind) if digest else None
-        if found is None:
-            raise
-        return str(found)
+        return located(request, folders)
     except (UsageError, MissingFileError) as error:
-        raise UsageError(f"The picture was drawn with {name!r}. {error}") from error
+        raise UsageError(f"A file that the picture was drawn with is not here. {error}") from error
 
 
-def _note(sentence: str) -> None:
+def _computed(request: Request, device: str, dtype: str) -> Request:
+    """The request for this machine: what it lacks, and nobody asked for, gives way to what it has."""
+    wanted = device or (request.device if _has(request.device) else "auto")
+    return replace(request, device=wanted, dtype=dtype or (request.dtype if wanted == request.device else "auto"))
+
+
+def _has(device: str) -> bool:
+    if device != "cuda":
+        return True
+    from pochade.generation.model import device_of  # deferred: torch begins here
+
+    try:
+        device_of(device)
+    except UsageError:
+        return False
+    return True
+
+
+def _differences(recorded: Request, drawn: Request, metadata: "Metadata") -> Iterator[str]:
+    """Why the picture may not be the same to the pixel."""
+    for field, title in _TITLES.items():
+        before, now = getattr(recorded, field), getattr(drawn, field)
+        if now != before and (before or (metadata.record and now)):
+            yield f"the picture was drawn {title}, {before or 'its own'}; this one is {now or 'its own'}."
+    for unit, other in zip(recorded.controls, drawn.controls, strict=True):
+        if unit.model_hash not in ("", other.model_hash):
+            yield f"the picture was drawn with another ControlNet, {unit.model_hash}; this one is {other.model_hash}."
+    computed = (recorded.device, recorded.dtype)
+    if "auto" not in computed and computed != (drawn.device, drawn.dtype):
+        yield (
+            f"the picture was computed on {computed[0]} in {computed[1]}, and this one on {drawn.device} in "
+            f"{drawn.dtype}; they differ in details."
+        )
+    program = json.loads(metadata.record).get("program") if metadata.record else None
+    if program and program != f"pochade {pochade.__version__}":
+        yield f"the picture was drawn by {program}, and this is pochade {pochade.__version__}; details may differ."
+
+
+def _tell(sentence: str) -> None:
     print(f"Note: {sentence}", file=sys.stderr)

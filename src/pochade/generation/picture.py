@@ -6,8 +6,9 @@ Exif MakerNote, the place that Exif keeps for a program's own data.
 
 import json
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from PIL import Image, PngImagePlugin
 import pochade
 from pochade.errors import MalformedFileError, MissingFileError, PochadeError, UsageError
 from pochade.generation.fields import describe
+from pochade.generation.inputs import Inputs
+from pochade.generation.picture_fields import RunFacts
 from pochade.generation.request import Request
 
 _EXIF_IFD = 0x8769
@@ -25,6 +28,7 @@ _UNICODE = b"UNICODE\0"
 _ASCII = b"ASCII\0\0\0"
 _MARK = b"Pochade\0"
 _LONGEST_EXIF = 65_500  # one JPEG segment
+_INPUT = b"poIn"  # a private PNG chunk: a name, a zero byte, and a picture that the run began with, as PNG
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
@@ -37,25 +41,42 @@ class Picture:
     request: Request | None = None
     index: int = 0
     infotext: str = ""
+    inputs: Inputs = field(default_factory=Inputs)
 
     @classmethod
-    def made(cls, image: Image.Image, request: Request, index: int) -> "Picture":
-        """The picture that a resolved request gave as its number `index`."""
+    def made(
+        cls,
+        image: Image.Image,
+        request: Request,
+        index: int,
+        inputs: Inputs | None = None,
+        facts: RunFacts | None = None,
+    ) -> "Picture":
+        """The picture that a resolved request gave as its number `index`, from `inputs`; `facts` go into its text."""
         record, place = request.portable().batch_of(index)
-        return cls(image, record, place, describe(record, place))
+        inputs = inputs or Inputs()
+        if (index - place) % max(len(inputs.images), 1):  # the batch begins with another image than the run
+            inputs = inputs.beginning_with(index - place)
+            record = replace(record, image_hash=inputs.hashes()["image"])
+        return cls(image, record, place, describe(record, place, facts), inputs)
 
     @property
     def seed(self) -> int | None:
         """The seed of this picture."""
         return None if self.request is None else self.request.seed_of(self.index)
 
-    def save(self, path: Path | str, quality: int = 95) -> Path:
-        """Write the picture with all it knows. The file appears whole or not at all; 100 makes WEBP lossless."""
+    def save(self, path: Path | str, quality: int = 95, keep_inputs: bool = False) -> Path:
+        """Write the picture with all it knows. The file appears whole or not at all; 100 makes WEBP lossless.
+
+        `keep_inputs` puts the pictures that it began with into the file, which must be a PNG then.
+        """
         from pochade.files.saving import replacing  # deferred: reading pictures needs no numpy
 
         path = Path(path)
         name = format_of(path)
-        options = self._png_options() if name == "PNG" else self._exif_options(name, quality)
+        if keep_inputs and name != "PNG":
+            raise UsageError(f"{path.name}: only PNG files hold the pictures that a picture began with; save as .png.")
+        options = self._png_options(keep_inputs) if name == "PNG" else self._exif_options(name, quality)
         path.parent.mkdir(parents=True, exist_ok=True)
         image = self.image.convert("RGB") if name == "JPEG" else self.image
         with replacing(path) as file:
@@ -68,11 +89,13 @@ class Picture:
         record = {"program": f"pochade {pochade.__version__}", "index": self.index}
         return json.dumps(record | {"request": self.request.portable().to_dict()})
 
-    def _png_options(self) -> dict[str, Any]:
+    def _png_options(self, keep_inputs: bool) -> dict[str, Any]:
         chunks = PngImagePlugin.PngInfo()
         for name, text in (("parameters", self.infotext), ("pochade", self._record())):
             if text:
                 chunks.add_text(name, text)  # tEXt, or iTXt for what Latin-1 cannot say
+        for name, image in self.inputs.named().items() if keep_inputs else ():
+            chunks.add(_INPUT, name.encode() + b"\0" + _as_png(image))
         return {"pnginfo": chunks}
 
     def _exif_options(self, name: str, quality: int) -> dict[str, Any]:
@@ -91,7 +114,7 @@ class Picture:
     def open(cls, path: Path | str) -> "Picture":
         """Read an image file with what it tells about its making; files of other programs are read too."""
         image, metadata = _opened(Path(path))
-        return cls(image, metadata.request, metadata.index, metadata.infotext)
+        return cls(image, metadata.request, metadata.index, metadata.infotext, metadata.inputs)
 
 
 @dataclass(frozen=True)
@@ -103,6 +126,7 @@ class Metadata:
     size: tuple[int, int]
     infotext: str = ""
     record: str = ""
+    inputs: Inputs = field(default_factory=Inputs)
 
     @cached_property
     def _parsed(self) -> dict[str, Any]:
@@ -147,9 +171,9 @@ def _opened(path: Path) -> tuple[Image.Image, Metadata]:
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(path) as image:  # damaged Exif counts as none
             image.load()
-            metadata = Metadata(path, image.format or "", image.size, _infotext(image), _record_in(image))
-            return image.copy(), metadata
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            told = (_infotext(image), _record_in(image), _inputs_in(image))
+            return image.copy(), Metadata(path, image.format or "", image.size, *told)
+    except (OSError, ValueError, SyntaxError, RuntimeError, Image.DecompressionBombError) as error:
         raise MalformedFileError(path, f"this is no image that can be read: {error}") from error
 
 
@@ -168,6 +192,23 @@ def _record_in(image: Image.Image) -> str:
     if isinstance(note, bytes) and note.startswith(_MARK):
         return note.removeprefix(_MARK).decode(errors="replace")
     return ""
+
+
+def _as_png(image: Image.Image) -> bytes:
+    file = BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def _inputs_in(image: Image.Image) -> Inputs:
+    """The pictures that a PNG file keeps beside its own."""
+    chunks = [chunk for chunk in getattr(image, "private_chunks", ()) if chunk[0] == _INPUT]
+    if not chunks:
+        return Inputs()
+    from pochade.generation.input_picture import open_picture  # deferred with numpy
+
+    parts = [chunk[1].partition(b"\0") for chunk in chunks]
+    return Inputs.of_named({name.decode(errors="replace"): open_picture(BytesIO(data)) for name, _, data in parts})
 
 
 def _decoded(comment: bytes) -> str:

@@ -1,27 +1,36 @@
 """A Request becomes events: text, noise, sampling, decoding; every picture leaves with the Request that made it."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
-from pochade.errors import NumericalError, UsageError
-from pochade.events import Event, Made, Preview, Step, Warned
+from pochade.errors import UsageError
+from pochade.events import Event, Made, Warned
+from pochade.generation.hires import LATENT_MODES, SecondPass
+from pochade.generation.input_picture import as_rgb
+from pochade.generation.inputs import Inputs
 from pochade.generation.model import Model
+from pochade.generation.outpainting import check_outpainting, is_outpainting, outpainting
+from pochade.generation.passes import Pass, Refiner, Voice
 from pochade.generation.picture import Picture
 from pochade.generation.request import Request
-from pochade.generation.text import PromptEncoder, RunText, TextRules
+from pochade.generation.run import Run
+from pochade.generation.sizes import Enlarged, enlarged, fitting, upscaled
+from pochade.generation.start import Beginning
+from pochade.generation.steering import Steering, load_beside, resolved_controls
+from pochade.generation.text import PromptEncoder, RunText, TextRules, check_clip_skip
+from pochade.generation.upscalers import Upscaler, upscaler_named
+from pochade.library.vae_choice import AUTO, OWN, vae_for
 from pochade.prompts import Tokenizer, comments, extra_networks
-from pochade.sampling import ImageNoise, Plan, SamplingOptions, Seeds, choose, make_plan, sample
+from pochade.sampling import Choice, NoiseTable, Plan, SamplingOptions, choose, make_plan, picture_plan
 
 STEPS = 20
 SAMPLER = "DPM++ 2M"
+_CONTROLNETS_KEPT = 4  # loaded for the next request
 
 # names of a Request's fields for what the sampling module calls otherwise
 _SAMPLING_NAMES = {
@@ -48,106 +57,239 @@ class Pipeline:
     def __init__(self, model: Model) -> None:
         self.model = model
         self._tokenizer = Tokenizer()
+        self._second_model = lru_cache(maxsize=1)(self._load_beside)
+        self._controlnet = lru_cache(maxsize=_CONTROLNETS_KEPT)(partial(load_beside, model))
 
     @classmethod
     def load(
-        cls, path: Path | str | None = None, vae: Path | str | None = None, device: str = "auto", dtype: str = "auto"
+        cls,
+        path: Path | str | None = None,
+        vae: Path | str | None = AUTO,
+        device: str = "auto",
+        dtype: str = "auto",
+        memory: float = 0.0,
     ) -> "Pipeline":
-        """Load a checkpoint (the shipped model without `path`), with another VAE if given.
+        """Load a checkpoint (the shipped model without `path`), with the VAE that lies beside it, or another one.
 
+        A `vae` of None is the model's own. Of the device, `memory` gigabytes may be taken; 0 is all that is free.
         Raises FileError where a file cannot be used, UsageError for a device or dtype that this machine lacks.
         """
-        return cls(Model.load(Path(path) if path else None, Path(vae) if vae else None, device, dtype))
+        model = Path(path) if path else None
+        return cls(Model.load(model, vae_for(model, OWN if vae is None else str(vae)), device, dtype, memory or None))
 
     def txt2img(self, prompt: str, **settings: Any) -> Picture | list[Picture]:
         """Draw; `settings` are a Request's fields. One Picture, or a list when `count` asks for several."""
-        events = self.run(Request(prompt, **settings))
-        pictures = [cast(Picture, event.result) for event in events if isinstance(event, Made)]
-        return pictures[0] if len(pictures) == 1 else pictures
+        return _pictures(self.run(Request(prompt, **settings)))
 
-    def resolve(self, request: Request) -> Request:
+    def img2img(
+        self,
+        prompt: str,
+        image: Image.Image | Path | str,
+        mask: Image.Image | Path | str | None = None,
+        *,
+        depth: Image.Image | Path | str | None = None,
+        **settings: Any,
+    ) -> Picture | list[Picture]:
+        """Draw over a picture, or over the white part of its mask; else as `txt2img`. Depth models take a depth map."""
+        given = {"image": image, "mask": mask, "depth": depth}
+        settings |= {name: _path(each) for name, each in given.items()}
+        request = Request(prompt, **settings)
+        held = {name: as_rgb(each) for name, each in given.items() if isinstance(each, Image.Image)}
+        opened = Inputs.of(request).named()
+        return _pictures(self.run(request, Inputs.of_named(opened | held)))
+
+    def outpaint(
+        self,
+        prompt: str,
+        image: Image.Image | Path | str,
+        *,
+        left: int = 0,
+        right: int = 0,
+        up: int = 0,
+        down: int = 0,
+        **settings: Any,
+    ) -> Picture | list[Picture]:
+        """Let a picture grow by so many pixels on its sides; else as `img2img`."""
+        return self.img2img(prompt, image, **settings, left=left, right=right, up=up, down=down)
+
+    def resolve(self, request: Request, inputs: Inputs | None = None) -> Request:
         """The request with every open choice decided: what a picture carries. Raises UsageError when it cannot work."""
+        inputs = inputs or Inputs()
         request = request.validate().with_seeds()
+        _check_inputs(request, inputs)
+        if is_outpainting(request):
+            check_outpainting(inputs, self.model.variant)
         choice = choose(request.sampler or SAMPLER, request.schedule)
-        width, height = self.model.resolution
-        depth = self.model.networks.text_encoder.depth
-        if (request.clip_skip or 1) > depth:
-            raise UsageError(f"clip_skip is {request.clip_skip}, but this model's text encoder has {depth} layers.")
+        width, height = self.model.resolution if is_outpainting(request) else self._size(inputs)
+        width, height = request.width or width, request.height or height
+        check_clip_skip(request, self.model.networks.text_encoders, self.model.family)
+        hashes = inputs.hashes()
         return replace(
-            request,
+            _with_second_sampler(request, choice),
+            image_hash=hashes["image"],
+            mask_hash=hashes["mask"],
+            depth_hash=hashes["depth"],
             prompt=comments.strip(request.prompt),
             negative_prompt=comments.strip(request.negative_prompt),
+            hires_prompt=comments.strip(request.hires_prompt),
+            hires_negative_prompt=comments.strip(request.hires_negative_prompt),
             model="" if self.model.is_shipped else str(self.model.path),
             model_hash=self.model.hash,
-            vae=str(self.model.vae_path or ""),
+            vae=str(self.model.vae_path or ("" if self.model.is_shipped else OWN)),
             vae_hash=self.model.vae_hash,
+            controls=resolved_controls(request, inputs, self._controlnet),
+            refiner_hash=self._second_model(request.refiner).hash if request.refiner else "",
             steps=request.steps or STEPS,
             sampler=choice.sampler.label,
             schedule=choice.effective.label,
-            width=request.width or width,
-            height=request.height or height,
+            width=width,
+            height=height,
+            vae_tile=self._tile(replace(request, width=width, height=height)),
             clip_skip=request.clip_skip or 1,
+            crop=request.crop or (0, 0),
+            prediction=self.model.prediction if request.prediction == "auto" else request.prediction,
             device=self.model.device.type,
             dtype=self.model.dtype,
         )
 
-    def run(self, request: Request) -> Iterator[Event]:
-        """Draw all pictures of a request: a Step and a Preview per sampling step, Made with each finished Picture."""
-        request = self.resolve(request)
-        prompt, tags = extra_networks.extract(request.prompt)
-        for tag in tags:
+    def run(self, request: Request, inputs: Inputs | None = None) -> Iterator[Event]:
+        """Draw all pictures of a request: a Step and a Preview per sampling step, Made with each finished Picture.
+
+        `inputs` are pictures in memory, in place of those that the request names by path.
+        """
+        inputs = inputs or Inputs.of(request)
+        yield from map(Warned, inputs.notes)
+        self.model.memory.stay_within(request.memory or None)
+        request = self.resolve(request, inputs)
+        if is_outpainting(request):
+            yield from outpainting(self.run, request, inputs)
+            return
+        self.model.memory.begin(request.vae_tile or 0)
+        for tag in extra_networks.extract(request.prompt)[1]:
             yield Warned(f"<{tag.kind}:{':'.join(tag.items)}> names a network that is not here; it has no effect.")
-        plan = make_plan(sampling_options(request), self.model.table)
-        encoder = PromptEncoder(self.model.networks.text_encoder, self._tokenizer, TextRules.of(request))
-        text = RunText(encoder, prompt, request.negative_prompt, plan.calls)
-        with self.model.tiled(request.tiling):
-            for first in range(0, request.count, request.batch):
-                indices = range(first, min(first + request.batch, request.count))
-                latents = yield from self._sample(request, plan, text, indices)
-                for index, latent in zip(indices, latents, strict=True):
-                    yield Made(Picture.made(_image(self.model.decode(latent)), request, index))
+        larger = None if inputs.images else enlarged(request)
+        first = self._first_pass(request, bool(inputs.images), larger)
+        second = self._second_pass(request, larger) if larger else None
+        networks = tuple(self._controlnet(unit.model, unit.low_vram) for unit in request.controls)
+        steering = Steering(self.model, request, inputs, networks)
+        yield from Run(Beginning(self.model, request, inputs), steering, first, second).events()
 
-    def _sample(self, request: Request, plan: Plan, text: RunText, indices: range) -> Generator[Event, None, Tensor]:
-        """One batch of latents [B, 4, h, w]."""
-        text_at = partial(text.at, images=len(indices))
-        batches = -(-request.count // request.batch)
-        before = indices.start // request.batch * plan.stages
-        stage = None
-        for done, stage in enumerate(sample(plan, self.model.predict, text_at, self._noise(request, indices)), 1):
-            yield Step(before + min(done, plan.stages), plan.stages * batches)
-            yield Preview(stage.denoised)
-        assert stage is not None  # there is at least one stage
-        if not stage.latents.isfinite().all():
-            raise NumericalError(_no_picture(request))
-        return stage.latents
-
-    def _noise(self, request: Request, indices: range) -> ImageNoise:
-        cell = self.model.family.downscale
+    def _tile(self, request: Request) -> int:
+        """The side of the tiles on which the VAE works; 0 where its pictures are not cut."""
+        if request.vae_tile is not None:
+            return request.vae_tile
         assert request.width is not None and request.height is not None
-        seeds = Seeds(
-            seeds=tuple(request.seed_of(index) for index in indices),
-            source=request.rng,
-            subseeds=tuple(request.variation_seed_of(index) for index in indices),
-            strength=request.variation_strength,
-            resize_from=request.seed_resize_from,
-            eta_delta=request.ensd,
+        larger = enlarged(request)
+        return self.model.autoencoder.tile_for(*(larger.size if larger else (request.width, request.height)))
+
+    def _table(self, request: Request) -> NoiseTable:
+        """The model's noise table, and what the request says that it predicts."""
+        return replace(self.model.table, prediction=request.prediction)
+
+    def _size(self, inputs: Inputs) -> tuple[int, int]:
+        """Width and height when none are given."""
+        if not inputs.images:
+            return self.model.resolution
+        size = inputs.images[0].size
+        if self.model.variant.noises_picture:
+            return upscaled(size, self.model.cell)
+        return fitting(size, self.model.resolution)
+
+    def _first_pass(self, request: Request, has_picture: bool, second: Enlarged | None) -> Pass:
+        options, table = sampling_options(request), self._table(request)
+        if has_picture and not self.model.variant.noises_picture:
+            plan = picture_plan(options, table, request.strength, request.exact_steps)
+        else:
+            plan = make_plan(options, table)
+        calls = plan.sampler.calls(options.steps)
+        refines = second is None or request.refiner_pass != "second pass"
+        return self._pass(request, plan, partial(self._voice, request, calls), refines)
+
+    def _second_pass(self, request: Request, larger: Enlarged) -> SecondPass:
+        """The second pass, with its own prompts, steps and sampler where it has them."""
+        before = choose(request.sampler or SAMPLER, request.schedule).sampler.calls(request.steps or STEPS)
+        request = replace(
+            request,
+            prompt=request.hires_prompt or request.prompt,
+            negative_prompt=request.hires_negative_prompt or request.negative_prompt,
+            steps=request.hires_steps or request.steps,
+            sampler=request.hires_sampler or request.sampler,
+            schedule=request.hires_schedule or request.schedule,
+            width=larger.size[0],
+            height=larger.size[1],
         )
-        shape = (self.model.family.latent_channels, request.height // cell, request.width // cell)
-        return ImageNoise(shape, seeds, self.model.device)
+        options = sampling_options(request)
+        plan = picture_plan(options, self._table(request), request.strength, exact=True)
+        voice = partial(self._voice, request, plan.sampler.calls(options.steps), before)
+        drawing = self._pass(request, plan, voice, request.refiner_pass != "first pass")
+        upscaler = self._upscaler(request.hires_upscaler)
+        return SecondPass(larger, upscaler, drawing, shows_picture=request.mask_weight < 1)
+
+    def _upscaler(self, name: str) -> Upscaler | str:
+        latent = next((mode for mode in LATENT_MODES if mode.casefold() == name.casefold()), None)
+        return latent or upscaler_named(name, self.model.device.type)
+
+    def _pass(self, request: Request, plan: Plan, voice: Callable[..., Voice], refines: bool) -> Pass:
+        if not request.refiner or not refines:
+            return Pass(plan, voice(model=self.model))
+        other = voice(model=self._second_model(request.refiner))
+        refiner = Refiner(other, request.refiner_switch_at, request.refiner_by_steps)
+        return Pass(plan, voice(model=self.model), refiner)
+
+    def _voice(self, request: Request, calls: int, before: int | None = None, *, model: Model) -> Voice:
+        """A model with the request's prompts in its own encoders' words."""
+        rules, at_work = TextRules.of(request), model.memory.workplace.at_work
+        encoder = PromptEncoder(model.networks.text_encoders, model.family, self._tokenizer, rules, at_work)
+        prompt = extra_networks.extract(request.prompt)[0]
+        return Voice(model, RunText(encoder, prompt, request.negative_prompt, calls, before))
+
+    def _load_beside(self, path: str) -> Model:
+        """A second model, for latents of the first one's kind."""
+        here = self.model
+        other = Model.load(Path(path), here.vae_path, here.device.type, here.dtype, here.memory)
+        if other.latent_scale != self.model.latent_scale:
+            raise UsageError(
+                f"{other.path.name} is a {other.family.title} model and {self.model.path.name} a "
+                f"{self.model.family.title} one; a refiner must be of the same kind."
+            )
+        if other.variant.name not in ("base", self.model.variant.name):
+            raise UsageError(f"{other.path.name} is made for {other.variant.name} alone; it can refine no other model.")
+        return other
+
+
+def _with_second_sampler(request: Request, choice: Choice) -> Request:
+    """The request with sampler and schedule of the second pass decided, if there is one.
+
+    Without a schedule of its own it follows what was asked for the first pass, not what that pass made of it.
+    """
+    if not request.hires and not request.hires_size:
+        return request
+    schedule = request.hires_schedule or choice.collapsed.schedule.label
+    own = choose(request.hires_sampler or choice.sampler.label, schedule)
+    sampler = own.sampler.label if request.hires_sampler else None
+    return replace(request, hires_sampler=sampler, hires_schedule=own.effective.label)
+
+
+def _check_inputs(request: Request, inputs: Inputs) -> None:
+    if inputs.mask and not inputs.images:
+        raise UsageError("There is a mask but no picture that it belongs to; give the picture too (--image FILE).")
+    if inputs.images and enlarged(replace(request, width=request.width or 512, height=request.height or 512)):
+        raise UsageError("A second pass (hires) is for pictures from nothing; with a picture, give a larger size.")
+    if request.image and not inputs.images:
+        raise UsageError(f"The picture to begin with, {request.image}, is missing; give it (--image FILE).")
+
+
+def _path(picture: Image.Image | Path | str | None) -> str:
+    """Where a picture is; empty for one in memory, or none."""
+    return str(picture) if isinstance(picture, Path | str) else ""
+
+
+def _pictures(events: Iterator[Event]) -> Picture | list[Picture]:
+    pictures = [cast(Picture, event.result) for event in events if isinstance(event, Made)]
+    return pictures[0] if len(pictures) == 1 else pictures
 
 
 def sampling_options(request: Request) -> SamplingOptions:
     """What of a resolved request concerns sampling."""
     named = {_SAMPLING_NAMES.get(each.name, each.name): getattr(request, each.name) for each in fields(request)}
     return SamplingOptions(**{name: value for name, value in named.items() if name in _SAMPLING_FIELDS})
-
-
-def _image(picture: Tensor) -> Image.Image:
-    """[3, H, W] in 0..1 to 8 bits; cut off, not rounded, as A1111 does."""
-    pixels = (picture * 255).permute(1, 2, 0).to("cpu", torch.uint8).numpy()
-    return Image.fromarray(np.ascontiguousarray(pixels))
-
-
-def _no_picture(request: Request) -> str:
-    advice = "draw with --dtype fp32" if request.dtype != "fp32" else "lower cfg, or run `pochade inspect` on the model"
-    return f"The model gave NaN or infinity instead of a picture; {advice}."

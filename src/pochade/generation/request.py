@@ -2,33 +2,39 @@
 
 import json
 import random
-from dataclasses import MISSING, dataclass, fields, replace
-from functools import lru_cache
-from pathlib import PurePath
-from types import NoneType
-from typing import Any, get_args, get_type_hints
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
-from pochade.errors import UnknownNameError, UsageError
-from pochade.generation.rules import Rule, canonical, check, is_within, option, shown
+from pochade.errors import UsageError
+from pochade.generation.control_unit import ControlUnit
+from pochade.generation.record import Kind, Record, defaults_of, file_name, kind_in, rules_of
+from pochade.generation.rules import Rule, is_within, option, shown
 
 SCHEMA = 1
 SEEDS = 4294967294  # a seed of -1 becomes one of 0..4294967293, A1111's range
 LARGEST_SEED = 2**63 - 1
+RESIZE_MODES = ("Just resize", "Crop and resize", "Resize and fill", "Latent upscale")
+FILLS = ("fill", "original", "latent noise", "latent nothing")
+OUTPAINT_FILLS = ("matched noise", "fill", "latent noise", "latent nothing")
+_PATHS = ("model", "vae", "image", "mask", "depth", "hires_upscaler", "refiner")
+REFINER_PASSES = ("first pass", "second pass", "both passes")
 
 
 @dataclass(frozen=True)
-class Request:
+class Request(Record):
     """What to draw and how. None means "the model's own"; `Pipeline.resolve` fills it in.
 
     >>> Request("a red house", steps=30).seed
     -1
     """
 
+    title: ClassVar[str] = "request"
+
     prompt: str = option("", "What the picture shows.")
     negative_prompt: str = option("", "What it should not show.")
     model: str = option("", "Model, by name or path; the shipped one if not given.")
     model_hash: str = option("", "First 10 hex digits of the model file's SHA-256.")
-    vae: str = option("", "VAE, by name or path; the model's own if not given.")
+    vae: str = option("", "VAE, by name or path; none is the model's own, auto the one beside it.")
     vae_hash: str = option("", "First 10 hex digits of the VAE file's SHA-256.")
     steps: int | None = option(None, "Sampling steps; 20 if not given.", least=1, most=1000)
     sampler: str | None = option(None, 'Sampler, e.g. "Euler a"; "DPM++ 2M" if not given.')
@@ -43,6 +49,10 @@ class Request:
     rng: str = option("nv", "Noise source; nv gives an NVIDIA card's noise anywhere.", choices=("cpu", "nv", "gpu"))
     device: str = option("auto", "Where to compute.", choices=("auto", "cpu", "cuda"))
     dtype: str = option("auto", "Numbers to compute with.", choices=("auto", "fp32", "bf16", "fp16"))
+    memory: float = option(0.0, "Gigabytes of memory to stay within; 0 is all that is free.", least=0, most=4096)
+    vae_tile: int | None = option(
+        None, "Let the VAE work on tiles of N pixels; 0 never; as memory asks if not given.", least=0, most=8192
+    )
     tiling: bool = option(False, "Make the edges meet, for a repeating pattern.", group="Picture")
 
     variation_seed: int = option(-1, "Seed of the variation.", group="Noise", least=-1, most=LARGEST_SEED)
@@ -96,15 +106,101 @@ class Request:
     pad_cond_uncond: bool = option(False, "Pad the shorter prompt with empty chunks.", group="Prompt")
     pad_cond_uncond_v0: bool = option(False, "Pad or cut the negative prompt, as before 1.6.", group="Prompt")
 
-    def __post_init__(self) -> None:
-        """Bring equal requests to one form: floats are floats, choices have their one spelling."""
-        for name, rule in rules().items():
-            object.__setattr__(self, name, canonical(vars(self)[name], kind_of(name)[0], rule))
+    image: str = option("", "Picture to begin with, by path.", group="Image")
+    image_hash: str = option("", "First 10 hex digits of the SHA-256 of its pixels.", group="Image")
+    strength: float = option(0.75, "How much of the picture is drawn anew.", group="Image", least=0, most=1)
+    resize_mode: str = option("Just resize", "How the picture is brought to size.", group="Image", choices=RESIZE_MODES)
+    exact_steps: bool = option(False, "Make all the steps, not the strength's share of them.", group="Image")
+    noise_multiplier: float = option(1.0, "Factor on the first noise.", group="Image", least=0, most=10)
+    extra_noise: float = option(0.0, "Noise added on top.", group="Image", least=0, most=10)
+    image_cfg: float = option(
+        1.5, "How strongly the picture pulls, in models that edit by instruction.", group="Image", least=0, most=100
+    )
+    background: str = option("#ffffff", "Colour behind what is transparent.", group="Image")
+    color_correction: bool = option(False, "Give the result the colours of the picture.", group="Image")
+    depth: str = option("", "Depth map, by path, for depth models; estimated if not given.", group="Image")
+    depth_hash: str = option("", "First 10 hex digits of the SHA-256 of its pixels.", group="Image")
+    noise_level: int | None = option(
+        None, "Noise on the picture that upscaler and unCLIP models look at.", group="Image", least=0, most=999
+    )
 
-    def validate(self) -> "Request":
+    mask: str = option("", "Mask, by path: white is drawn anew.", group="Mask")
+    mask_hash: str = option("", "First 10 hex digits of the SHA-256 of its pixels.", group="Mask")
+    invert_mask: bool = option(False, "Draw what is black in the mask.", group="Mask")
+    mask_blur: int = option(4, "Softness of the mask's edge in pixels.", group="Mask", least=0, most=512)
+    mask_blur_y: int | None = option(None, "The same upwards and downwards.", group="Mask", least=0, most=512)
+    fill: str = option("original", "What the masked part begins with.", group="Mask", choices=FILLS)
+    only_masked: bool = option(False, "Draw the masked part alone, at full size.", group="Mask")
+    padding: int = option(32, "Pixels around the masked part that are drawn along.", group="Mask", least=0, most=2048)
+    round_mask: bool = option(True, "Draw a latent anew or not at all; otherwise also in part.", group="Mask")
+    mask_weight: float = option(
+        1.0, "How much of the masked part inpainting models do not see.", group="Mask", least=0, most=1
+    )
+    paste_back: bool = option(True, "Keep all pixels outside the mask as they were.", group="Mask")
+
+    soft: bool = option(False, "Let old and new flow into each other.", group="Soft inpainting")
+    soft_power: float = option(
+        1.0, "How much more the early steps hold on to the picture.", group="Soft inpainting", least=0, most=10
+    )
+    soft_scale: float = option(0.5, "How strongly the picture is kept.", group="Soft inpainting", least=0, most=10)
+    soft_detail: float = option(
+        4.0, "Contrast that is kept where both are mixed.", group="Soft inpainting", least=1, most=32
+    )
+    soft_mask_influence: float = option(
+        0.0, "How much the mask counts for what is laid over.", group="Soft inpainting", least=0, most=1
+    )
+    soft_threshold: float = option(
+        0.5, "Change from which the new is seen.", group="Soft inpainting", least=0.001, most=10
+    )
+    soft_contrast: float = option(2.0, "How sharply it is seen from there.", group="Soft inpainting", least=0, most=10)
+
+    left: int = option(0, "Pixels to add on the left.", group="Outpaint", least=0, most=8192)
+    right: int = option(0, "Pixels to add on the right.", group="Outpaint", least=0, most=8192)
+    up: int = option(0, "Pixels to add at the top.", group="Outpaint", least=0, most=8192)
+    down: int = option(0, "Pixels to add at the bottom.", group="Outpaint", least=0, most=8192)
+    seam: int = option(
+        16, "Pixels inside the old edge where old and new flow together.", group="Outpaint", least=0, most=512
+    )
+    outpaint_fill: str = option(
+        "matched noise", "What the new area begins with.", group="Outpaint", choices=OUTPAINT_FILLS
+    )
+
+    hires: float = option(0.0, "Draw once more at this scale; 0 is off.", group="Hires", least=0, most=16)
+    hires_size: tuple[int, int] | None = option(
+        None, "Size of the second pass; a side of 0 keeps the proportion.", group="Hires", least=0, most=16384
+    )
+    hires_upscaler: str = option("Latent", "What enlarges, by name or path.", group="Hires")
+    hires_steps: int = option(0, "Steps of the second pass; 0 is as many as before.", group="Hires", least=0, most=1000)
+    hires_sampler: str | None = option(None, "Sampler of the second pass.", group="Hires")
+    hires_schedule: str | None = option(None, "Schedule of the second pass.", group="Hires")
+    hires_prompt: str = option("", "Prompt of the second pass, if another one.", group="Hires")
+    hires_negative_prompt: str = option("", "Negative prompt of the second pass, if another one.", group="Hires")
+
+    refiner: str = option("", "Model that takes over towards the end, by name or path.", group="Refiner")
+    refiner_hash: str = option("", "First 10 hex digits of its file's SHA-256.", group="Refiner")
+    refiner_switch_at: float = option(
+        0.8, "Share of the run after which it takes over.", group="Refiner", least=0, most=1
+    )
+    refiner_by_steps: bool = option(False, "Count that share in steps, not in noise.", group="Refiner")
+    refiner_pass: str = option(
+        "second pass", "Where it works when there are two passes.", group="Refiner", choices=REFINER_PASSES
+    )
+
+    controls: tuple[ControlUnit, ...] = option((), "A ControlNet that steers the picture.", group="Control", most=16)
+
+    prediction: str = option(
+        "auto", "What the model predicts, if its file does not say.", group="Model", choices=("auto", "epsilon", "v")
+    )
+    clip_l_skip: bool = option(False, "Let clip skip count for SDXL's first text encoder too.", group="Model")
+    crop: tuple[int, int] | None = option(
+        None, "Left and top edge that SDXL takes as cropped off.", group="Model", least=0, most=8192
+    )
+    aesthetic_score: float = option(6.0, "Beauty that SDXL's refiner aims at.", group="Model", least=0, most=10)
+    negative_aesthetic_score: float = option(2.5, "Beauty that it goes away from.", group="Model", least=0, most=10)
+
+    def validate(self, owner: str = "") -> Self:
         """Return the same request, or say which field cannot be as it is."""
-        for name, rule in rules().items():
-            check(name, vars(self)[name], kind_of(name), rule)
+        super().validate(owner)
         if 0 < self.sigma_max <= self.sigma_min:
             raise UsageError(f"sigma_min is {self.sigma_min}; it must be below sigma_max, which is {self.sigma_max}.")
         if max(self.seed, self.variation_seed) + self.count - 1 > LARGEST_SEED:
@@ -123,6 +219,11 @@ class Request:
         """The variation seed of picture `index`."""
         return self.variation_seed + index
 
+    @property
+    def rounds_mask(self) -> bool:
+        """Whether a latent is drawn anew as a whole or not at all; soft inpainting needs what is between."""
+        return self.round_mask and not self.soft
+
     def batch_of(self, index: int) -> tuple["Request", int]:
         """The request for only the batch that draws picture `index`, and the picture's place in it.
 
@@ -135,11 +236,12 @@ class Request:
 
     def portable(self) -> "Request":
         """The same request with file names in place of paths, fit to travel inside a picture."""
-        return replace(self, model=file_name(self.model), vae=file_name(self.vae))
+        names: dict[str, Any] = {name: file_name(vars(self)[name]) for name in _PATHS}
+        return replace(self, **names, controls=tuple(unit.portable() for unit in self.controls))
 
     def to_dict(self) -> dict[str, Any]:
         """Every field, as plain values, with the version of the record's form."""
-        return {"schema": SCHEMA} | {name: _plain(value) for name, value in vars(self).items()}
+        return {"schema": SCHEMA} | super().to_dict()
 
     def to_json(self) -> str:
         """The record as one line of JSON."""
@@ -152,10 +254,7 @@ class Request:
             raise UsageError(f"A request is a JSON object of fields, but this is {shown(record)}.")
         values = {name: value for name, value in record.items() if name != "schema"}
         _check_schema(record.get("schema", SCHEMA))
-        for name in values:
-            if name not in rules():
-                raise UnknownNameError("request field", str(name), rules())
-        return cls(**values).validate()
+        return cls.of_dict(values).validate()
 
     @classmethod
     def from_json(cls, text: str) -> "Request":
@@ -167,25 +266,19 @@ class Request:
         return cls.from_dict(record)
 
 
-@lru_cache(maxsize=1)
 def rules() -> dict[str, Rule]:
     """Every field of a Request with its rule, in order."""
-    return {each.name: each.metadata["rule"] for each in fields(Request)}
+    return rules_of(Request)
 
 
-@lru_cache(maxsize=1)
 def defaults() -> dict[str, Any]:
     """Every field of a Request with its default."""
-    return {each.name: each.default for each in fields(Request) if each.default is not MISSING}
+    return defaults_of(Request)
 
 
-@lru_cache(maxsize=128)
-def kind_of(name: str) -> tuple[type, bool]:
+def kind_of(name: str) -> Kind:
     """The type of a field's values, and whether None is one of them."""
-    hint = get_type_hints(Request)[name]
-    options = [each for each in get_args(hint) if each is not NoneType] if NoneType in get_args(hint) else [hint]
-    kind = options[0]
-    return (tuple if get_args(kind) else kind), NoneType in get_args(hint)
+    return kind_in(Request, name)
 
 
 def is_side(pixels: int) -> bool:
@@ -193,17 +286,8 @@ def is_side(pixels: int) -> bool:
     return is_within(pixels, rules()["width"])
 
 
-def file_name(path: str) -> str:
-    """The last part of a path of any system; a picture never carries folders."""
-    return PurePath(path.replace("\\", "/")).name
-
-
 def _drawn(seed: int) -> int:
     return random.randrange(SEEDS) if seed < 0 else seed
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _check_schema(schema: object) -> None:

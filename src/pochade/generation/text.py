@@ -1,130 +1,199 @@
-"""Prompts become context: which vectors the UNet sees at each of its calls."""
+"""Prompts become conditions: the vectors that the UNet sees at each of its calls, and what some models know beside."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
 
+from pochade.errors import UsageError
+from pochade.families import Family
+from pochade.generation.reading import Read, Reader
 from pochade.generation.request import Request
-from pochade.networks import CLIPText
-from pochade.prompts import Chunk, Emphasis, Tokenizer, chunk, composition, emphasis, schedule
-from pochade.sampling import StepText
+from pochade.networks import TextNetwork
+from pochade.networks.layers import sinusoid
+from pochade.prompts import Emphasis, Tokenizer, composition, schedule
+from pochade.sampling import Conditions, StepText
 
-_EMPTY_CHUNK = chunk("")[0]
+_NUMBER_WIDTH = 256  # of the waves as which SDXL is told a number
 
 
 @dataclass(frozen=True)
 class TextRules:
-    """What of a Request decides how its prompts are read and encoded."""
+    """What of a Request decides how its prompts are read and encoded.
+
+    `size` is width and height of the picture, `crop` what is missing at its left and top, `scores` how beautiful it
+    should be with the prompt and without: some models are told so.
+    """
 
     clip_skip: int = 1
+    clip_l_skip: bool = False
     emphasis: Emphasis = Emphasis.ORIGINAL
     comma_backtrack: int = 20
     old_editing: bool = False
     pad: bool = False
     pad_or_cut: bool = False
+    size: tuple[int, int] = (1024, 1024)
+    crop: tuple[int, int] = (0, 0)
+    scores: tuple[float, float] = (6.0, 2.5)
 
     @classmethod
     def of(cls, request: Request) -> "TextRules":
         """The rules that a resolved request asks for."""
+        assert request.width is not None and request.height is not None
         return cls(
             clip_skip=request.clip_skip or 1,
+            clip_l_skip=request.clip_l_skip,
             emphasis=Emphasis.named(request.emphasis),
             comma_backtrack=request.comma_backtrack,
             old_editing=request.old_prompt_editing,
             pad=request.pad_cond_uncond,
             pad_or_cut=request.pad_cond_uncond_v0,
+            size=(request.width, request.height),
+            crop=request.crop or (0, 0),
+            scores=(request.aesthetic_score, request.negative_aesthetic_score),
         )
+
+    def numbers(self, family: Family, negative: bool) -> list[float]:
+        """What a model of this family is told in numbers; heights come before widths."""
+        (width, height), (left, top) = self.size, self.crop
+        known: dict[str, tuple[float, ...]] = {
+            "size": (height, width),
+            "crop": (top, left),
+            "target": (height, width),
+            "score": (self.scores[negative],),
+        }
+        return [number for part in family.told for number in known[part]]
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """One text: its vectors [T, D], and its classes [A] for models that know them."""
+
+    context: Tensor
+    classes: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class Edited:
-    """One prompt over a run: its schedule of (last call, text), and the vectors [T, D] of every text."""
+    """One prompt over a run: its schedule of (last call, text), and what became of every text."""
 
     entries: list[tuple[int, str]]
-    vectors: dict[str, Tensor]
-
-    def at(self, call: int) -> Tensor:
-        """The vectors at the n-th model call."""
-        return self.vectors[schedule.active(self.entries, call)]
+    encoded: dict[str, Encoded]
 
 
 @dataclass(frozen=True)
 class PromptEncoder:
-    """Encodes prompts with one text encoder under one set of rules."""
+    """Encodes prompts with the text encoders of one family under one set of rules."""
 
-    text_encoder: CLIPText
+    networks: tuple[TextNetwork, ...]
+    family: Family
     tokenizer: Tokenizer
     rules: TextRules
+    at_work: Callable[[TextNetwork], AbstractContextManager[None]] = field(default=lambda network: nullcontext())
+    """Has a network ready within a context."""
 
-    def edited(self, text: str, calls: int) -> Edited:
-        """A prompt without AND, over `calls` model calls."""
-        entries = schedule.schedule(text, calls, old=self.rules.old_editing)
+    def edited(self, text: str, calls: int, before: int | None = None, negative: bool = False) -> Edited:
+        """A prompt without AND, over `calls` model calls; in a second pass `before` is how many the first one made."""
+        first, second = (calls, None) if before is None else (before, calls)
+        entries = schedule.schedule(text, first, second, self.rules.old_editing)
         texts = [text for _, text in entries]
-        return Edited(entries, dict(zip(texts, self.encode(texts), strict=True)))
+        return Edited(entries, dict(zip(texts, self.encode(texts, negative), strict=True)))
 
     @cached_property
     def empty(self) -> Tensor:
         """The vectors of one empty chunk [77, D]."""
-        return self.encode([""])[0]
+        return self.encode([""])[0].context
 
     @torch.no_grad()
-    def encode(self, texts: list[str]) -> Tensor:
-        """Vectors [N, 77 * chunks, D], float32; the shorter texts are filled up with empty chunks.
+    def encode(self, texts: Sequence[str], negative: bool = False) -> list[Encoded]:
+        """The texts, the shorter filled up with empty windows; what several text encoders give stands side by side."""
+        read = [self._read(reader, texts) for reader in self._readers]
+        context = torch.cat([each.vectors for each in read], dim=-1)
+        pooled = [each.pooled for each in read if each.pooled is not None]
+        if negative and self.family.zero_negative and not any(texts):
+            context, pooled = torch.zeros_like(context), [torch.zeros_like(each) for each in pooled]
+        classes = self._classes(pooled, negative) if pooled else [None] * len(texts)
+        return [Encoded(*each) for each in zip(context, classes, strict=True)]
 
-        The texts of one call share the mean that emphasis restores, repeated ones counting as often as they occur: old
-        seeds of edited prompts depend on it.
-        """
-        cut = {text: self._chunks(text) for text in texts}
-        longest = max(map(len, cut.values()))
-        rows = [cut[text] + [_EMPTY_CHUNK] * (longest - len(cut[text])) for text in texts]
-        return torch.cat([self._encode_chunks(list(column)) for column in zip(*rows, strict=True)], dim=1)
+    def _read(self, reader: Reader, texts: Sequence[str]) -> Read:
+        with self.at_work(reader.network):
+            return reader.read(texts)
 
-    def _chunks(self, text: str) -> list[Chunk]:
+    @cached_property
+    def _readers(self) -> list[Reader]:
         rules = self.rules
-        return chunk(text, self.tokenizer, comma_backtrack=rules.comma_backtrack, emphasis=rules.emphasis)
+        return [
+            Reader(
+                network,
+                encoder,
+                self.tokenizer,
+                encoder.skip_for(rules.clip_skip, rules.clip_l_skip),
+                rules.emphasis,
+                rules.comma_backtrack,
+            )
+            for network, encoder in zip(self.networks, self.family.encoders, strict=True)
+        ]
 
-    def _encode_chunks(self, chunks: list[Chunk]) -> Tensor:
-        """One window of every text: [N, 77, D]. Equal windows are encoded once."""
-        unique = list(dict.fromkeys(each.tokens for each in chunks))
-        device = self.text_encoder.text_model.final_layer_norm.weight.device
-        encoded = self.text_encoder(torch.tensor(unique, device=device), self.rules.clip_skip).float()
-        vectors = encoded[[unique.index(each.tokens) for each in chunks]]
-        multipliers = torch.tensor([each.multipliers for each in chunks], device=device)
-        weighted: Tensor = emphasis.apply(self.rules.emphasis, vectors, multipliers)
-        return weighted
+    def _classes(self, pooled: list[Tensor], negative: bool) -> Tensor:
+        """Summaries [N, P] beside the numbers that the family's models are told, as waves: [N, A]."""
+        summary = torch.cat(pooled, dim=-1)
+        numbers = torch.tensor(self.rules.numbers(self.family, negative), device=summary.device)
+        waves = sinusoid(numbers, _NUMBER_WIDTH).flatten()
+        return torch.cat([summary, waves.expand(len(summary), -1)], dim=-1)
+
+
+def check_clip_skip(request: Request, networks: Sequence[TextNetwork], family: Family) -> None:
+    """Raise UsageError where a request's clip skip leaves no layer of a text encoder."""
+    for network, encoder in zip(networks, family.encoders, strict=True):
+        skip = encoder.skip_for(request.clip_skip or 1, request.clip_l_skip)
+        if skip > network.depth:
+            raise UsageError(f"clip_skip is {skip}, but this model's text encoder has {network.depth} layers.")
 
 
 class RunText:
-    """The encoded prompts of one run, which all its batches share."""
+    """The encoded prompts of one pass, which all its batches share; see `PromptEncoder.edited`."""
 
-    def __init__(self, encoder: PromptEncoder, prompt: str, negative: str, calls: int) -> None:
+    def __init__(
+        self, encoder: PromptEncoder, prompt: str, negative: str, calls: int, before: int | None = None
+    ) -> None:
         parts = composition.split(prompt)
         self._encoder = encoder
-        self._parts = [encoder.edited(text, calls) for text, _ in parts]
+        self._parts = [encoder.edited(text, calls, before) for text, _ in parts]
         self._weights = tuple(weight for _, weight in parts)
-        self._negative = encoder.edited(negative, calls)
+        self._negative = encoder.edited(negative, calls, before, negative=True)
         self._assembled = lru_cache(maxsize=2)(self._assemble)
 
     def at(self, call: int, images: int) -> StepText:
-        """The context of one model call for a batch of `images`; unchanged texts give the same object again."""
+        """The conditions of one model call for a batch of `images`; unchanged texts give the same object again."""
         texts = tuple(schedule.active(each.entries, call) for each in (*self._parts, self._negative))
         return self._assembled(texts, images)
 
     def _assemble(self, texts: tuple[str, ...], count: int) -> StepText:
-        vectors = [each.vectors[text] for each, text in zip((*self._parts, self._negative), texts, strict=True)]
-        parts, uncond = _stacked(vectors[:-1]), vectors[-1]
+        encoded = [each.encoded[text] for each, text in zip((*self._parts, self._negative), texts, strict=True)]
+        parts, uncond = _stacked([each.context for each in encoded[:-1]]), encoded[-1].context
         if self._encoder.rules.pad_or_cut:
             uncond = _stretched(uncond[: parts.shape[1]], parts.shape[1])
         elif self._encoder.rules.pad and len(uncond) != parts.shape[1]:
             parts, uncond = _padded(parts, uncond, self._encoder.empty)
         return StepText(
-            parts=parts.repeat(count, 1, 1),
+            parts=_repeated(parts, encoded[:-1], count, prompted=True),
             owners=tuple(image for image in range(count) for _ in self._weights),
             weights=self._weights * count,
-            uncond=uncond.expand(count, -1, -1),
+            uncond=_repeated(uncond[None], encoded[-1:], count, prompted=False),
         )
+
+
+def _repeated(contexts: Tensor, encoded: Sequence[Encoded], count: int, prompted: bool) -> Conditions:
+    """The rows of one image [P, T, D], and their classes, `count` times."""
+    classes = [each.classes for each in encoded if each.classes is not None]
+    return Conditions(
+        contexts.repeat(count, 1, 1),
+        torch.stack(classes).repeat(count, 1) if classes else None,
+        prompted=(prompted,) * len(contexts) * count,
+    )
 
 
 def _stacked(vectors: list[Tensor]) -> Tensor:

@@ -59,7 +59,14 @@ def hires_prompts_have_styles(found: Mapping[str, Any]) -> bool:
     return version is None or version > _HIRES_STYLES
 
 
-def had_schedule_types(found: Mapping[str, Any]) -> bool:
-    """Whether a sampler's own schedule was meant when none was written; before 1.9 it was the uniform one."""
+def unwritten_schedule(found: Mapping[str, Any], sampler: str) -> str | None:
+    """The schedule of a sampler where none is written: None for its own; before 1.9 every sampler's own was Uniform."""
     version = version_of(found.get("Version"))
-    return version is None or version >= _SCHEDULE_TYPES
+    if version is None or version >= _SCHEDULE_TYPES or _names_schedule(sampler):
+        return None
+    return "Uniform"
+
+
+def _names_schedule(sampler: str) -> bool:
+    """Whether an old sampler name says the schedule itself, as "DPM++ 2M Karras" does, or is tied to one."""
+    return sampler == "Restart" or sampler.endswith((" Karras", " Exponential", " Polyexponential", " SGMUniform"))

@@ -2,5 +2,6 @@
 
 from pochade.library.find import find_by_hash, find_model
 from pochade.library.hashes import short_hash
+from pochade.library.vae_choice import vae_for
 
-__all__ = ["find_by_hash", "find_model", "short_hash"]
+__all__ = ["find_by_hash", "find_model", "short_hash", "vae_for"]

@@ -13,14 +13,22 @@ from pochade.library.hashes import sha256
 PLACES = {
     "checkpoint": ("models/Stable-diffusion", "models/checkpoints", "Stable-diffusion", "checkpoints"),
     "vae": ("models/VAE", "models/vae", "VAE", "vae"),
+    "controlnet": (
+        *("models/ControlNet", "models/controlnet", "ControlNet", "controlnet"),
+        "extensions/sd-webui-controlnet/models",
+    ),
+    "upscaler": (
+        *("models/ESRGAN", "models/RealESRGAN", "models/upscale_models", "ESRGAN", "RealESRGAN", "upscale_models"),
+    ),
 }
+_MARKS = {"controlnet": "config.json"}  # what a diffusers folder of one part has in place of an index
 _SUFFIXES = {".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".sft"}
 _SHORT_HASH = re.compile(r"\s*\[[0-9a-f]{8,64}\]$")  # A1111 shows "name [hash]"
 
 
 def find_model(name: str, folders: Sequence[Path], kind: str = "checkpoint") -> Path:
     """The file called `name`: a path, a path inside a folder, a file name or its stem, in any case of letters."""
-    if Path(name).is_file() or Path(name, INDEX).is_file():
+    if Path(name).is_file() or Path(name, _MARKS.get(kind, INDEX)).is_file():
         return Path(name)
     if not folders or Path(name).is_absolute():
         raise _absent(name, kind)
@@ -69,7 +77,12 @@ def _roots(folders: Iterable[Path], kind: str) -> Iterator[Path]:
     for folder in folders:
         if not folder.is_dir():
             raise UsageError(f"{folder}: there is no such models folder; check --models and POCHADE_MODELS.")
-        yield from [folder / place for place in PLACES[kind] if (folder / place).is_dir()] or [folder]
+        yield from places_of([folder], kind) or [folder]
+
+
+def places_of(folders: Iterable[Path], kind: str) -> list[Path]:
+    """The sub-folders of one kind, as far as they are there."""
+    return [folder / place for folder in folders for place in PLACES[kind] if (folder / place).is_dir()]
 
 
 def models_below(root: Path) -> Iterator[Path]:

@@ -1,0 +1,57 @@
+"""Sizes of pictures: of the first and of the second pass."""
+
+from dataclasses import dataclass
+
+from pochade.errors import UsageError
+from pochade.generation.request import Request, is_side
+
+Size = tuple[int, int]
+_CELL = 8
+_SMALLEST = 64
+_LARGEST_SHARE = 4  # of the pixels that the model was trained for, without the user's asking
+
+
+@dataclass(frozen=True)
+class Enlarged:
+    """The second pass: the size to enlarge to, and how many latents are cut off in all, sideways and downwards."""
+
+    size: Size
+    cut: Size = (0, 0)
+
+
+def enlarged(request: Request) -> Enlarged | None:
+    """The second pass of a resolved request; None without one. Two given sides are covered and the rest is cut off."""
+    assert request.width is not None and request.height is not None
+    width, height = request.width, request.height
+    if request.hires_size is None:
+        scale = request.hires
+        return Enlarged((int(width * scale), int(height * scale))) if scale else None
+    across, down = request.hires_size
+    by_width = (across, across * height // width)
+    by_height = (down * width // height, down)
+    if not across or not down:
+        return Enlarged(by_width if across else by_height) if across or down else None
+    size = by_width if width / height < across / down else by_height
+    return Enlarged(size, ((size[0] - across) // _CELL, (size[1] - down) // _CELL))
+
+
+def fitting(image: Size, model: Size) -> Size:
+    """The size at which a picture is drawn over when none is given: its own, in whole cells, if it is not too large."""
+    most = _LARGEST_SHARE * model[0] * model[1]
+    shrink = min(1.0, (most / (image[0] * image[1])) ** 0.5)
+    width, height = (max(int(side * shrink) // _CELL * _CELL, _SMALLEST) for side in image)
+    return width, height
+
+
+def upscaled(image: Size, factor: int) -> Size:
+    """The size at which an upscaler model draws when none is given: so many times the picture's, in whole cells.
+
+    Raises UsageError where that is more than a picture may have.
+    """
+    width, height = (max(round(side * factor / _CELL) * _CELL, _SMALLEST) for side in image)
+    if not is_side(width) or not is_side(height):
+        raise UsageError(
+            f"The picture has {image[0]}x{image[1]} pixels, and {factor} times that is more than can be drawn; give a "
+            "smaller one, or enlarge it by another upscaler (pochade upscale)."
+        )
+    return width, height
