@@ -91,3 +91,13 @@ def test_transparency_lies_on_the_background():
     assert flattened(image, "#0000ff").tobytes() == bytes([255, 0, 0, 0, 0, 255])
     with pytest.raises(UsageError, match="background is 'bluish'"):
         flattened(image, "bluish")
+
+
+def test_with_a_mask_the_picture_is_resized_instead_of_its_latents():
+    found = canvas(noise((128, 128)), box_mask((128, 128), (0, 0, 32, 32)), resize_mode="Latent upscale", fill="fill")
+    assert found.image.size == found.mask.size == found.finished(noise(SIZE, 2)).size == SIZE
+
+
+def test_a_picture_too_small_for_latents_is_refused():
+    with pytest.raises(UsageError, match="1x1 pixels; latent upscale"):
+        canvas(Image.new("RGB", (1, 1)), resize_mode="Latent upscale")

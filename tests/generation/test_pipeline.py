@@ -9,6 +9,8 @@ from pochade import Pipeline, Request, files
 from pochade.errors import MalformedFileError, MissingFileError, NumericalError, UnknownNameError, UsageError
 from pochade.events import Made, Preview, Step, Warned
 from pochade.families import SD1
+from pochade.generation.fields import describe
+from pochade.generation.inputs import Inputs
 from pochade.generation.model import _resolution, device_of, dtype_of
 from pochade.networks import VAE, fresh, vae_shapes
 from pochade.networks.loading import array_of
@@ -50,9 +52,8 @@ def test_the_same_request_gives_the_same_pixels(pipeline):
     assert np.array_equal(pixels(first), pixels(pipeline.txt2img(first.request.prompt, **SMALL)))
 
 
-def test_a_picture_carries_a_request_with_nothing_left_open(pipeline):
-    picture = pipeline.txt2img("a cat")
-    request = picture.request
+def test_a_request_is_resolved_with_nothing_left_open(pipeline):
+    request = pipeline.resolve(Request("a cat"))
     open_fields = {name for name, value in request.to_dict().items() if value is None}
     assert open_fields <= {"eta", "seed_resize_from", "mask_blur_y", "noise_level"} | {
         name for name in request.to_dict() if name.startswith("hires_")
@@ -60,7 +61,7 @@ def test_a_picture_carries_a_request_with_nothing_left_open(pipeline):
     assert (request.width, request.height, request.steps, request.sampler) == (512, 512, 20, "DPM++ 2M")
     assert request.seed >= 0
     assert len(request.model_hash) == 10
-    assert "Steps: 20, Sampler: DPM++ 2M, Schedule type: Karras" in picture.infotext
+    assert "Steps: 20, Sampler: DPM++ 2M, Schedule type: Karras" in describe(request)
 
 
 def test_a_saved_picture_can_be_redone_to_the_pixel(pipeline, tmp_path):
@@ -193,3 +194,28 @@ def test_devices_and_dtypes():
     if not torch.cuda.is_available():
         with pytest.raises(UsageError, match="cuda"):
             device_of("cuda")
+
+
+def test_a_picture_to_draw_over_must_be_there(pipeline):
+    with pytest.raises(UsageError, match="no picture to draw over"):
+        pipeline.img2img("a cat", "")
+    with pytest.raises(UsageError, match="would not grow"):
+        pipeline.outpaint("a cat", Image.new("RGB", (64, 64)))
+
+
+def test_a_mask_that_covers_nothing_is_told(pipeline):
+    request = Request("a cat", only_masked=True, **SMALL)
+    inputs = Inputs((Image.new("RGB", (64, 64)),), Image.new("L", (64, 64)))
+    notes = [event.message for event in pipeline.run(request, inputs) if isinstance(event, Warned)]
+    assert any("mask covers nothing" in note for note in notes)
+
+
+def test_a_picture_in_memory_is_turned_as_its_exif_tells(pipeline, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (128, 64), "red").save(tmp_path / "turned.jpg", exif=exif)
+    with Image.open(tmp_path / "turned.jpg") as image:
+        held = pipeline.img2img("a cat", image, steps=1, strength=0.1, seed=1)
+    named = pipeline.img2img("a cat", tmp_path / "turned.jpg", steps=1, strength=0.1, seed=1)
+    assert held.image.size == named.image.size == (64, 128)
+    assert np.array_equal(pixels(held), pixels(named))

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from pochade.errors import UsageError
 from pochade.generation.request import Request
 from pochade.generation.sizes import enlarged, fitting
 
@@ -37,3 +38,9 @@ def test_a_large_picture_is_brought_down_in_its_proportion():
 
 def test_a_tiny_picture_is_drawn_at_the_smallest_size():
     assert fitting((10, 300), (512, 512)) == (64, 296)
+
+
+@pytest.mark.parametrize("settings", [{"hires": 0.05}, {"hires_size": (4, 4)}, {"hires": 16.0, "width": 2048}])
+def test_a_second_pass_of_an_impossible_size_is_refused(settings):
+    with pytest.raises(UsageError, match="second pass would be"):
+        enlarged(Request(**{"width": 64, "height": 64} | settings))

@@ -8,6 +8,7 @@ from pochade.errors import UsageError
 from pochade.generation.masks import Box, blurred, covered, cut_out, doubled, filled, in_proportion, mask_of
 from pochade.generation.request import Request
 from pochade.generation.resizing import resized
+from pochade.generation.sizes import SMALLEST
 
 FITTED = "Resize and fill"
 """How a part of a picture is brought to the size of the run."""
@@ -52,8 +53,8 @@ class Canvas:
 def canvas_of(image: Image.Image, mask: Image.Image | None, request: Request, size: tuple[int, int]) -> Canvas:
     """Prepare a picture, and its mask if there is one, for a run of this width and height.
 
-    A mask that covers nothing counts, where only the masked part is wanted, as none. Raises UsageError for a mask of
-    another proportion than the picture.
+    A mask that covers nothing counts, where only the masked part is wanted, as none; with a mask, a picture whose
+    latents would be resized is resized itself. Raises UsageError for a mask of another proportion than the picture.
     """
     source = flattened(image, request.background)
     return replace(_prepared(source, mask, request, size), source=source)
@@ -62,13 +63,21 @@ def canvas_of(image: Image.Image, mask: Image.Image | None, request: Request, si
 def _prepared(image: Image.Image, mask: Image.Image | None, request: Request, size: tuple[int, int]) -> Canvas:
     mode = request.resize_mode
     if mask is None:
-        return Canvas(resized(image, mode, *size))
+        return Canvas(_checked(resized(image, mode, *size)))
+    mode = "Just resize" if mode == "Latent upscale" else mode
     mask = _softened(_fitting(mask, image), request)
     if request.only_masked:
         return _part(image, mask, request, size) or Canvas(resized(image, mode, *size))
-    mask = resized(mask, FITTED if mode == "Latent upscale" else mode, *size)
-    image = resized(image, mode, *size)
+    mask, image = (resized(each, mode, *size) for each in (mask, image))
     return _canvas(image, mask, request, image, doubled(mask), None)
+
+
+def _checked(image: Image.Image) -> Image.Image:
+    """A picture that has latents to resize."""
+    if min(image.size) < SMALLEST:
+        found = f"The picture has {image.width}x{image.height} pixels"
+        raise UsageError(f"{found}; latent upscale needs sides of {SMALLEST} at least: take another resize mode.")
+    return image
 
 
 def _part(image: Image.Image, mask: Image.Image, request: Request, size: tuple[int, int]) -> Canvas | None:

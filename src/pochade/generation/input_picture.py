@@ -48,7 +48,7 @@ def open_picture(source: Path | str | BinaryIO, tell: Callable[[str], None] | No
         with warnings.catch_warnings(action="ignore"), Image.open(source, formats=_known_formats()) as image:
             _check_size(label, image.size)
             image.load()
-            picture = as_rgb(_upright(image), label)
+            picture = as_rgb(image, label)
             frames = _frames(image)
     except Image.DecompressionBombError as error:
         raise MalformedFileError(label, f"this image is far too large; {_LIMIT}.") from error
@@ -60,11 +60,12 @@ def open_picture(source: Path | str | BinaryIO, tell: Callable[[str], None] | No
 
 
 def as_rgb(image: Image.Image, label: str = "the picture") -> Image.Image:
-    """Any image in 8 bits: RGBA where some of it is transparent, RGB elsewhere.
+    """Any image upright and in 8 bits: RGBA where some of it is transparent, RGB elsewhere.
 
     CMYK is converted without its profile, which is then of no use.
     """
     _check_size(label, image.size)
+    image = _upright(image)
     profile = image.info.get(_PROFILE) if image.mode in ("RGB", "RGBA", "P", "PA") else None
     if image.mode == "F":
         raise MalformedFileError(label, "this image has floats for pixels; save it with 8 or 16 bits a channel.")

@@ -9,6 +9,7 @@ from pochade.generation.control import Control
 from pochade.generation.model import Model
 from pochade.generation.text import RunText
 from pochade.sampling import Conditions, ImageNoise, Kept, Plan, Stage, StepText, sample
+from pochade.sampling.denoiser import translated
 
 _LAST_TIMESTEP = 999
 
@@ -58,6 +59,11 @@ class Pass:
     voice: Voice
     refiner: Refiner | None = None
 
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """All that draw."""
+        return (self.voice.model, self.refiner.voice.model) if self.refiner else (self.voice.model,)
+
     def painter(self, noise: ImageNoise, start: Start) -> "Painter":
         """Who draws one batch by this plan."""
         return Painter(self, noise, start)
@@ -96,6 +102,8 @@ class Painter:
         is_fit = self.model.family is self._drawing.voice.model.family
         controls = self._start.controls if is_fit else ()
         output = self.model.predict(latents, timesteps, conditions, controls)
+        if self._voice is not self._drawing.voice:
+            output = translated(latents, output, timesteps, self.model.table, self._drawing.plan.table)
         for control in controls:
             if control.fix and control.acts_at(conditions.progress):
                 table = self._drawing.plan.table

@@ -91,6 +91,8 @@ class Pipeline:
         **settings: Any,
     ) -> Picture | list[Picture]:
         """Draw over a picture, or over the white part of its mask; else as `txt2img`. Depth models take a depth map."""
+        if not isinstance(image, Image.Image) and not str(image or ""):
+            raise UsageError("There is no picture to draw over; give an image or its path.")
         given = {"image": image, "mask": mask, "depth": depth}
         settings |= {name: _path(each) for name, each in given.items()}
         request = Request(prompt, **settings)
@@ -110,6 +112,8 @@ class Pipeline:
         **settings: Any,
     ) -> Picture | list[Picture]:
         """Let a picture grow by so many pixels on its sides; else as `img2img`."""
+        if not any((left, right, up, down)):
+            raise UsageError("The picture would not grow; give pixels for left, right, up or down.")
         return self.img2img(prompt, image, **settings, left=left, right=right, up=up, down=down)
 
     def resolve(self, request: Request, inputs: Inputs | None = None) -> Request:

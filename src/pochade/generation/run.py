@@ -4,10 +4,10 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from pochade.errors import NumericalError
-from pochade.events import Event, Made, Preview, Step
+from pochade.events import Event, Made, Preview, Step, Warned
 from pochade.generation.canvas import Canvas
 from pochade.generation.conditioning import Scene, teller
 from pochade.generation.control import Control
@@ -46,9 +46,17 @@ class Run:
     def events(self) -> Iterator[Event]:
         """Draw every picture: a Step and a Preview per sampling step, Made with each finished Picture."""
         request = self.request
-        with self.beginning.model.tiled(request.tiling, [each.network for each in self.steering.networks]):
+        yield from map(Warned, self.beginning.notes())
+        with self.beginning.model.tiled(request.tiling, self._others()):
             for start in range(0, request.count, request.batch):
                 yield from self._batch(range(start, min(start + request.batch, request.count)))
+
+    def _others(self) -> list[nn.Module]:
+        """Every network that draws beside the model's own."""
+        models = [*self.first.models, *(self.second.drawing.models if self.second else ())]
+        others = [model.networks for model in models if model is not self.beginning.model]
+        beside = [network for networks in others for network in (networks.unet, networks.vae)]
+        return beside + [each.network for each in self.steering.networks]
 
     def _batch(self, indices: range) -> Iterator[Event]:
         seeds = _seeds(self.request, indices)

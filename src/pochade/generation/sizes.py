@@ -7,7 +7,8 @@ from pochade.generation.request import Request, is_side
 
 Size = tuple[int, int]
 _CELL = 8
-_SMALLEST = 64
+SMALLEST, LARGEST = 64, 16384
+"""Least and most pixels along a side of a picture that is drawn."""
 _LARGEST_SHARE = 4  # of the pixels that the model was trained for, without the user's asking
 
 
@@ -20,7 +21,18 @@ class Enlarged:
 
 
 def enlarged(request: Request) -> Enlarged | None:
-    """The second pass of a resolved request; None without one. Two given sides are covered and the rest is cut off."""
+    """The second pass of a resolved request; None without one. Two given sides are covered and the rest is cut off.
+
+    Raises UsageError for a size that no picture may have.
+    """
+    found = _enlarged(request)
+    if found and not all(SMALLEST <= side <= LARGEST for side in found.size):
+        width, height = found.size
+        raise UsageError(f"The second pass would be {width}x{height}; its sides must be from {SMALLEST} to {LARGEST}.")
+    return found
+
+
+def _enlarged(request: Request) -> Enlarged | None:
     assert request.width is not None and request.height is not None
     width, height = request.width, request.height
     if request.hires_size is None:
@@ -39,7 +51,7 @@ def fitting(image: Size, model: Size) -> Size:
     """The size at which a picture is drawn over when none is given: its own, in whole cells, if it is not too large."""
     most = _LARGEST_SHARE * model[0] * model[1]
     shrink = min(1.0, (most / (image[0] * image[1])) ** 0.5)
-    width, height = (max(int(side * shrink) // _CELL * _CELL, _SMALLEST) for side in image)
+    width, height = (max(int(side * shrink) // _CELL * _CELL, SMALLEST) for side in image)
     return width, height
 
 
@@ -48,7 +60,7 @@ def upscaled(image: Size, factor: int) -> Size:
 
     Raises UsageError where that is more than a picture may have.
     """
-    width, height = (max(round(side * factor / _CELL) * _CELL, _SMALLEST) for side in image)
+    width, height = (max(round(side * factor / _CELL) * _CELL, SMALLEST) for side in image)
     if not is_side(width) or not is_side(height):
         raise UsageError(
             f"The picture has {image[0]}x{image[1]} pixels, and {factor} times that is more than can be drawn; give a "

@@ -55,6 +55,11 @@ class Beginning:
         blank = self.inputs.mask is not None and canvas is not None and canvas.mask is None
         return RunFacts(self.model.variant.name, blank)
 
+    def notes(self) -> list[str]:
+        """What the user should know before the drawing."""
+        blank = [canvas for canvas in self.canvases if self.inputs.mask is not None and canvas.mask is None]
+        return ["The mask covers nothing, so the whole picture is drawn over."] if blank else []
+
     def start(self, indices: range, seeds: Seeds) -> Start:
         """What a batch begins with, and what the model is told beside the text."""
         canvases = [canvas for canvas in map(self.canvas, indices) if canvas]

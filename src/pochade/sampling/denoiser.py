@@ -30,6 +30,10 @@ def _noise_from_velocity(x: Tensor, output: Tensor, alpha: Tensor) -> Tensor:
     return output * alpha.sqrt() + x * (1 - alpha).sqrt()
 
 
+def _velocity_from_noise(x: Tensor, output: Tensor, alpha: Tensor) -> Tensor:
+    return (output - (1 - alpha).sqrt() * x) / alpha.sqrt()
+
+
 Convert = Callable[[Tensor, Tensor, Tensor], Tensor]
 _CLEAN: dict[str, Convert] = {"epsilon": _clean_from_noise, "v": _clean_from_velocity}
 _NOISE: dict[str, Convert] = {"epsilon": _noise_from_noise, "v": _noise_from_velocity}
@@ -39,6 +43,18 @@ def _conversion(kinds: dict[str, Convert], prediction: str) -> Convert:
     if prediction not in kinds:
         raise UnknownNameError("prediction type", prediction, kinds)
     return kinds[prediction]
+
+
+def translated(x: Tensor, output: Tensor, timesteps: Tensor, found: NoiseTable, wanted: NoiseTable) -> Tensor:
+    """What a model that predicts as `found` says predicts, as one that predicts as `wanted` would have said it.
+
+    `x` [N,C,h,w] is what it was shown, in variance-preserving scale, at `timesteps` [N].
+    """
+    if found.prediction == wanted.prediction:
+        return output
+    alpha = (1 / (1 + found.sigma(timesteps.cpu()) ** 2)).to(x).reshape(-1, 1, 1, 1)
+    noise = _conversion(_NOISE, found.prediction)(x, output, alpha)
+    return noise if wanted.prediction == "epsilon" else _velocity_from_noise(x, noise, alpha)
 
 
 def denoiser(guide: Guide, table: NoiseTable) -> Denoise:
