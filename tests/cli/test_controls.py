@@ -70,12 +70,14 @@ def test_networks_are_found_by_name(run, monkeypatch):
         ("image=a.png", 2, "model of control 1 is missing; name the ControlNet's file."),
         ("model=c.safetensors,weight=heavy", 2, "weight of control 1 is 'heavy'; it must be a number from 0 to 2."),
         ("model=none.safetensors", 3, "none.safetensors: there is no such file"),
+        ("model=c.safetensors,image=in", 2, "in: a folder for the control picture needs pictures of the same names"),
         ("model=c.safetensors,image=none.png", 3, "none.png: there is no such image file; check the path."),
         ("model=c.safetensors,preprocessor=openpose", 2, "The preprocessor 'openpose' is a network of its own"),
     ],
 )
 def test_mistakes_are_said_before_anything_is_loaded(run, pipeline, control, code, sentence):
     Path("c.safetensors").touch()
+    Path("in").mkdir()
     done = run("txt2img", "a", "--control", control)
     assert (done.exit_code, pipeline.loaded) == (code, None)
     assert done.stderr.startswith(f"Error: {sentence}")

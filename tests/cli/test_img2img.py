@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from pochade.errors import UsageError
 from pochade.generation.picture import Picture
 
 
@@ -87,17 +88,26 @@ def test_a_grid_is_of_one_picture(run, folder):
     assert len(done.stdout.split()) == 6
 
 
-def test_a_mask_that_does_not_fit_costs_one_picture(run, folder, pipeline, monkeypatch):
-    from pochade.errors import UsageError
+def test_a_mask_that_does_not_fit_costs_one_picture(run, folder):
+    Path("masks").mkdir()
+    for name, size in {"A.png": (64, 8), "b2.png": (32, 32), "b10.png": (64, 64)}.items():
+        Image.new("L", size, 255).save(Path("masks", name))
+    done = run("inpaint", "a", "--image", folder, "--mask", "masks", "-o", "out")
+    assert (done.exit_code, done.stdout.split()) == (3, ["out/b2.png", "out/b10.png"])
+    assert "Note: masks/A.png: this mask is 64x8 and the picture in/A.png 64x64; both must have" in done.stderr
+    done = run("inpaint", "a", "--image", "in/A.png", "--mask", "masks/A.png", "-o", "x.png")
+    assert (done.exit_code, done.stderr.startswith("Error: masks/A.png: this mask is 64x8")) == (3, True)
 
+
+def test_wrong_usage_stops_at_any_picture(run, folder, pipeline, monkeypatch):
     plain = pipeline.run
 
     def strict(self, request, inputs):
         if request.image.endswith("b2.jpg"):
-            raise UsageError("The mask is 8x8 and the picture 64x64.")
+            raise UsageError("This cannot be.")
         yield from plain(self, request, inputs)
 
     monkeypatch.setattr(pipeline, "run", strict)
     done = run("img2img", "a", "--image", folder, "-o", "out")
-    assert (done.exit_code, done.stdout.split()) == (3, ["out/A.png", "out/b10.png"])
-    assert "in/b2.jpg: The mask is 8x8 and the picture 64x64." in done.stderr
+    assert (done.exit_code, done.stdout.split()) == (2, ["out/A.png"])
+    assert "Error: This cannot be." in done.stderr

@@ -37,3 +37,16 @@ def test_a_file_that_is_no_picture(run, tmp_path):
     done = run("info", "x.png")
     assert (done.exit_code, done.stdout) == (3, "")
     assert done.stderr.startswith("Error: x.png: this is no image")
+
+
+def test_what_was_made_larger_is_told(run):
+    run("txt2img", "a house", "-o", "x.png")
+    run("upscale", "x.png", "-o", "large.png")
+    assert "drawn by Pochade, can be redone" in run("info", "x.png").stderr
+    assert "drawn by Pochade, made larger, its drawing can be redone" in run("info", "large.png").stderr
+
+
+def test_text_does_not_steer_the_terminal(run):
+    Picture(Image.new("RGB", (8, 8)), infotext="a \x1b[2Jcat \x9b31m\nSteps: 1").save("x.png")
+    assert run("info", "x.png").stdout == "a \\x1b[2Jcat \\x9b31m\nSteps: 1\n"
+    assert "\x9b" not in run("info", "x.png", "--json").stdout

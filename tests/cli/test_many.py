@@ -90,6 +90,12 @@ def test_a_matrix_over_a_picture(run):
         (["--prompts", "wrong.txt"], 2, "Line 2: There is no option named '--stpes'; did you mean --steps"),
         (["a", "--prompts", "x", "--matrix"], 2, "--prompts and --matrix are both given"),
         (["a cat", "--matrix"], 2, "There is no | in the prompt"),
+        (["a", "--margin", "0"], 2, "--margin is for --matrix; give that too, or leave it out."),
+        (["a", "--joint", "comma"], 2, "--joint is for --matrix"),
+        (["a", "--options-first"], 2, "--options-first is for --matrix"),
+        (["a|b", "--matrix", "--styles-file", "x.csv"], 2, "--styles-file is for --prompts"),
+        (["a", "--prompts-at", "end"], 2, "--prompts-at is for --prompts"),
+        (["a", "--seeds", "same"], 2, "--seeds is for --prompts or --matrix"),
     ],
 )
 def test_mistakes_are_said_before_anything_is_loaded(run, pipeline, words, code, sentence):
@@ -99,3 +105,13 @@ def test_mistakes_are_said_before_anything_is_loaded(run, pipeline, words, code,
     done = run("txt2img", *words)
     assert (done.exit_code, pipeline.loaded) == (code, None)
     assert done.stderr.startswith(f"Error: {sentence}")
+
+
+@pytest.mark.parametrize("command", ["txt2img", "img2img", "inpaint", "outpaint"])
+def test_an_empty_prompt_is_a_prompt(run, command):
+    Image.new("RGB", (64, 64)).save("house.png")
+    own = {"img2img": (), "inpaint": ("--mask", "house.png"), "outpaint": ("--left", 8)}
+    words = ("--image", "house.png", *own[command]) if command in own else ()
+    assert run(command, "", *words, "-o", "x.png").exit_code == 0
+    assert Picture.open("x.png").request.prompt == ""
+    assert run(command, *words, "-o", "x.png").exit_code == 2

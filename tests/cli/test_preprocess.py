@@ -48,7 +48,7 @@ def test_holes_are_black(run, house):
         (["openpose", "house.png", "-o", "x.png"], 2, "The preprocessor 'openpose' is a network of its own"),
         (["canny", "none.png", "-o", "x.png"], 3, "none.png: there is no such image file; check the path."),
         (["canny", "house.png", "-o", "x.bmp"], 2, "x.bmp: .bmp names no image format"),
-        (["canny", "house.png", "-o", "house.png"], 2, "house.png is the picture itself, which is never changed"),
+        (["canny", "house.png", "-o", "house.png"], 2, "house.png is a picture that this begins with"),
         (["invert", "house.png", "-o", "x.png", "--threshold-a", "3"], 2, "threshold_a has no use; the preprocessor"),
         (["inpaint_only", "house.png", "-o", "x.png"], 2, "The preprocessor 'inpaint_only' fills what a mask covers"),
         (["canny", "house.png", "-o", "x.png", "--resolution", "-1"], 2, "resolution is -1; it must be a whole number"),

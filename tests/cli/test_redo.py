@@ -196,3 +196,37 @@ def test_refiner_and_upscaler_are_found_by_name_or_hash(run):
     assert (done.exit_code, request.refiner, request.hires_upscaler) == (0, "fine.ckpt", "sharp.pth")
     done = run("redo", "x.png", "-o", "new.png")
     assert (done.exit_code, "There is no checkpoint" in done.stderr or "renamed.ckpt" in done.stderr) == (2, True)
+
+
+def test_no_picture_of_the_old_run_is_written_over(run, begun, pipeline):
+    Path("x.png").rename("sources/x.png")
+    Path("sources/house.png").rename("moved.png")
+    words = ("redo", "sources/x.png", "--image", "moved.png")
+    for output in ("sources/x.png", "moved.png", "sources/sky.png"):
+        done = run(*words, "-o", output)
+        assert (done.exit_code, f"{output} is a picture that this begins with" in done.stderr) == (2, True)
+
+
+def test_a_picture_that_was_made_larger_is_redone_as_it_was_drawn(run):
+    run("txt2img", "a", "-o", "x.png")
+    run("upscale", "x.png", "-o", "large.png")
+    done = run("redo", "large.png", "-o", "new.png")
+    assert "Note: the picture was made larger after it was drawn; this one is as it was before" in done.stderr
+    assert "made larger" not in run("redo", "x.png", "-o", "new.png").stderr
+    assert Picture.open("new.png").image.size == (64, 64)
+
+
+def test_text_does_not_steer_the_terminal(run):
+    plain("old.png", "a cat\nSteps: 3, Sampler: Euler, Seed: 9, Model hash: \x1b[2J12")
+    done = run("redo", "old.png", "-o", "new.png")
+    assert ("\x1b" in done.stderr, "another model, \\x1b[2J12" in done.stderr) == (False, True)
+
+
+def test_the_way_to_a_missing_control_picture_is_told(run):
+    Path("c.safetensors").touch()
+    Image.new("RGB", (64, 64)).save("lines.png")
+    run("txt2img", "a", "--control", "model=c.safetensors,image=lines.png", "-o", "x.png")
+    Path("lines.png").unlink()
+    done = run("redo", "x.png", "-o", "new.png")
+    assert done.exit_code == 3
+    assert "put a file of this name beside it; a picture saved with --keep-inputs holds its control 1." in done.stderr

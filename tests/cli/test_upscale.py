@@ -82,11 +82,12 @@ def test_transparency_in_a_jpeg_is_noted(run):
     [
         (("--scale", 2, "--size", "9x9"), "--scale and --size are both given"),
         (("--size", "9"), "it must be WIDTHxHEIGHT"),
+        (("--crop",), "--crop cuts off what is outside of --size, but no size is given"),
         (("--size", "0x0"), "size is 0x0"),
         (("--scale", 0), "scale is 0.0"),
         (("--upscaler", "Lanzcos"), "did you mean Lanczos"),
         (("-o", "house.xyz"), "names no image format"),
-        (("-o", "./house.png"), "is the picture itself"),
+        (("-o", "./house.png"), "is a picture that this begins with"),
         (("house.png", "-o", "one.png"), "one.png is one file for 2 pictures"),
     ],
 )
@@ -110,3 +111,16 @@ def test_bad_model_files(run, house):
         done = run("upscale", house, "--upscaler", name, "-o", "large.png")
         assert (done.exit_code, done.stdout) == (3, "")
         assert sentence in done.stderr
+
+
+def test_upscalers_are_found_by_name(run, house, model, monkeypatch):
+    place = Path("webui/models/ESRGAN")
+    place.mkdir(parents=True)
+    model.rename(place / "x2.safetensors")
+    words = ("upscale", house, "--upscaler", "x2", "--upscaler2", "lanczos", "-o", "large.png", "--models")
+    done = run(*words, "webui")
+    assert done.exit_code == 0, done.stderr
+    assert "Postprocess upscaler: x2, Postprocess upscaler 2: Lanczos" in read_metadata("large.png").infotext
+    monkeypatch.setenv("POCHADE_MODELS", "webui")
+    done = run("upscale", house, "--upscaler", "x3", "-o", "large.png")
+    assert (done.exit_code, "did you mean x2?" in done.stderr) == (2, True)

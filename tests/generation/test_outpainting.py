@@ -4,9 +4,9 @@ from PIL import Image
 
 from pochade import Picture, Pipeline, Request
 from pochade.errors import UsageError
-from pochade.events import Made, Step
+from pochade.events import Made, Step, Warned
 from pochade.generation.inputs import Inputs
-from pochade.generation.outpainting import plan
+from pochade.generation.outpainting import outpainting, plan
 from pochade.generation.request import OUTPAINT_FILLS
 from tests.golden.replay import pipeline as golden
 
@@ -93,6 +93,21 @@ def test_it_is_told_as_one_run(pipeline, picture):
     drawn = [event.result for event in events if isinstance(event, Made)]
     assert [each.seed for each in drawn] == [5, 6, 7]
     assert len({each.image.tobytes() for each in drawn}) == 3
+
+
+def test_each_piece_has_its_own_noise_and_variation_and_every_warning_is_told_once(picture):
+    parts = []
+
+    def draw(part, inputs):
+        parts.append(part)
+        yield Warned("always")
+        yield Warned(f"in piece {len(parts)}")
+        yield from (Made(Picture(image)) for image in inputs.images)
+
+    wanted = request(left=20, up=20, seed=5, variation_seed=40, variation_strength=0.5)
+    told = [event.message for event in outpainting(draw, wanted, Inputs((picture,))) if isinstance(event, Warned)]
+    assert [(part.seed, part.variation_seed) for part in parts] == [(5, 40), (6, 41)]
+    assert told == ["always", "in piece 1", "in piece 2"]
 
 
 def test_a_picture_that_grew_is_redone_to_the_bit(pipeline, picture, tmp_path):

@@ -139,6 +139,13 @@ def test_a_prompt_too_long_for_jpeg_is_said(tmp_path):
     assert read_metadata(made.save(tmp_path / "x.webp")).request == made.request
 
 
+@pytest.mark.parametrize("quality", [-5, 101])
+@pytest.mark.parametrize("suffix", ["jpg", "webp"])
+def test_a_quality_that_cannot_be_is_said(tmp_path, suffix, quality):
+    with pytest.raises(UsageError, match=f"The quality is {quality}; it must be a whole number from 0 to 100"):
+        picture().save(tmp_path / f"x.{suffix}", quality=quality)
+
+
 def test_missing_and_bad_files_are_one_sentence(tmp_path):
     with pytest.raises(MissingFileError):
         Picture.open(tmp_path / "none.png")

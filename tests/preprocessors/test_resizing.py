@@ -99,6 +99,13 @@ def test_a_resolution_is_that_of_the_shorter_side(photo):
     assert at_resolution(photo, 80).shape == (80, 120, 3)
 
 
+def test_a_long_and_thin_picture_is_not_enlarged_beyond_measure():
+    height, width, _ = at_resolution(np.zeros((300, 1, 3), np.uint8), 512).shape
+    assert (height > 60_000, 15e6 < height * width < 17e6) == (True, True)
+    assert at_resolution(np.zeros((5000, 4000, 3), np.uint8), 4096).shape == (5000, 4000, 3)
+    assert at_resolution(np.zeros((5000, 4000, 3), np.uint8), 512).shape == (640, 512, 3)
+
+
 def test_the_perfect_resolution_makes_pixels_of_pixels(photo):
     assert perfect_resolution(photo, 120, 120, CROP) == 120
     assert perfect_resolution(photo, 120, 120, FILL) == 80

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,18 +37,19 @@ def draw(
     Where a request begins with a folder, each picture in it is drawn over and gives its name to the result. Those that
     cannot be read are told and left out, and the exit code is 3 then.
     """
-    from pochade.cli.naming import check_keeping, namer, namer_after_inputs  # deferred: the help needs none of these
+    from pochade.cli.naming import check_holding, namer, namer_after_inputs  # deferred: the help needs none of these
     from pochade.cli.progress import watch
-    from pochade.generation.picture_folders import is_folder, requests_over
+    from pochade.generation.picture_folders import is_folder, pictures_of, requests_over
 
     _tell_ignored(batch)
-    check_keeping(output, keep_inputs)
+    check_holding(output, batch.requests, keep_inputs)
     in_folder = any(map(is_folder, batch.requests))
     if in_folder and batch.layout:
         raise UsageError("A grid shows what becomes of one picture; for a folder of them, give --no-grid.")
     requests = [each for request in batch.requests for each in requests_over(located(request, models))]
     total = sum(request.count for request in requests)
-    name = namer_after_inputs(output, command) if in_folder else namer(output, total, command)
+    inputs = chain.from_iterable(map(pictures_of, requests))
+    name = namer_after_inputs(output, command) if in_folder else namer(output, total, command, inputs)
     report = _Report(as_json)
     skipped: list[str] = []
     drawn: list[Picture] = []
@@ -108,7 +110,7 @@ def _events(requests: list[Request], folders: list[Path], skipped: list[str] | N
     """
     loaded: tuple[object, ...] = ()
     pipeline: Any = None
-    for number, request in enumerate(requests):
+    for request in requests:
         try:
             request, inputs = _opened(request)  # a picture that cannot be read is told before the model is loaded
         except FileError as error:
@@ -120,20 +122,17 @@ def _events(requests: list[Request], folders: list[Path], skipped: list[str] | N
         if needs != loaded:
             pipeline = None  # before the next one is loaded
             loaded, pipeline = needs, pipeline_for(request, folders)
-        try:
-            yield from pipeline.run(request, inputs)
-        except UsageError as error:  # of the first picture it concerns all, of a later one its mask
-            if skipped is None or number == 0:
-                raise
-            yield _left_out(FileError(request.image, str(error)), skipped)
+        yield from pipeline.run(request, inputs)
 
 
 def _opened(request: Request) -> "tuple[Request, Inputs]":
     from pochade.generation.inputs import Inputs  # deferred with the rest
-    from pochade.generation.picture_folders import with_partners
+    from pochade.generation.picture_folders import check_mask, with_partners
 
     request = with_partners(request)
-    return request, Inputs.of(request)
+    inputs = Inputs.of(request)
+    check_mask(request, inputs)
+    return request, inputs
 
 
 def _left_out(error: FileError, skipped: list[str]) -> Warned:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pochade.cli.common import Json
+from pochade.cli.common import Json, tell
 
 app = typer.Typer(add_completion=False)
 
@@ -20,12 +20,18 @@ def info(
 
     metadata = read_metadata(image)
     if as_json:
-        typer.echo(json.dumps(_report(metadata), indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(_report(metadata), indent=2))  # in ASCII, for text of others may steer a terminal
         return
     width, height = metadata.size
-    kind = "drawn by Pochade, can be redone" if metadata.record else "not drawn by Pochade"
-    typer.echo(f"{image}: {metadata.format}, {width}x{height}, {kind}", err=True)
-    typer.echo(metadata.infotext or "It carries no parameters.", err=not metadata.infotext)
+    tell(f"{image}: {metadata.format}, {width}x{height}, {_kind(metadata)}", err=True)
+    tell(metadata.infotext or "It carries no parameters.", err=not metadata.infotext)
+
+
+def _kind(metadata: Any) -> str:
+    if not metadata.record:
+        return "not drawn by Pochade"
+    whole = "made larger, its drawing can be redone" if metadata.is_upscaled else "can be redone"
+    return f"drawn by Pochade, {whole}"
 
 
 def _report(metadata: Any) -> dict[str, Any]:

@@ -35,6 +35,11 @@ def path_of(field: str, request: Request, folders: Sequence[Path]) -> str:
     return _found(name, getattr(request, digest) if digest else "", folders, kind)
 
 
+def upscaler_path(name: str, folders: Sequence[Path]) -> str:
+    """Where the upscaler's file is; one that needs no file, or has nowhere to be looked for, stays as it is called."""
+    return name if not folders or _is_own(name) else _found(name, "", folders, "upscaler")
+
+
 def _is_choice(name: str) -> bool:
     """Whether it is one of the words for a VAE that is no file's name."""
     from pochade.library.vae_choice import is_choice  # deferred with the rest
@@ -59,6 +64,12 @@ def _needs_no_file(request: Request) -> bool:
     if not request.hires and request.hires_size is None:
         return True
     from pochade.generation.hires import LATENT_MODES  # deferred: torch begins here
-    from pochade.generation.upscalers import NAMES
 
-    return request.hires_upscaler.casefold() in {name.casefold() for name in (*LATENT_MODES, *NAMES)}
+    upscaler = request.hires_upscaler
+    return _is_own(upscaler) or upscaler.casefold() in {name.casefold() for name in LATENT_MODES}
+
+
+def _is_own(upscaler: str) -> bool:
+    from pochade.generation.upscalers import NAMES  # deferred: torch begins here
+
+    return upscaler.casefold() in {name.casefold() for name in NAMES}

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pochade.generation.batches import Batch
 
 _PANEL = "Many prompts"
+_OF_MATRIX = ("joint", "options_first", "margin")
+_OF_PROMPTS = ("prompts_at", "styles_file")
 
 
 class Place(StrEnum):
@@ -61,6 +63,7 @@ def _option(*names: str, help: str, metavar: str | None = None, least: int | Non
 
 def _batch(
     request: Request,
+    context: typer.Context,
     prompts: Annotated[
         str, _option("--prompts", metavar="FILE", help="A prompt on each line, or A1111's --prompt ... --steps ...")
     ] = "",
@@ -85,8 +88,9 @@ def _batch(
 
     if prompts and matrix:
         raise UsageError("--prompts and --matrix are both given; only one of them can be followed.")
-    if not prompts and not request.prompt:
+    if not prompts and not _is_given("prompt", context):
         raise UsageError("What shall be drawn? Give a PROMPT, or a file of them with --prompts FILE.")
+    _check_used(context, prompts, matrix)
     if matrix:
         batch = matrix_batch(request, joint, options_first, seeds)
         return replace(batch, layout=replace(batch.layout, margin=margin) if batch.layout and grid else None)
@@ -94,6 +98,22 @@ def _batch(
         return Batch((request,))
     lines = Lines(prompts_at is Place.end, seeds, styles.read(styles_file) if styles_file else None)
     return lines.batch(_text(prompts), request)
+
+
+def _check_used(context: typer.Context, prompts: str, matrix: bool) -> None:
+    """Raise UsageError for an option that would count for nothing."""
+    unused = {} if matrix else dict.fromkeys(_OF_MATRIX, "--matrix")
+    unused |= {} if prompts else dict.fromkeys(_OF_PROMPTS, "--prompts")
+    unused |= {} if matrix or prompts else {"seeds": "--prompts or --matrix"}
+    for name, needed in unused.items():
+        if _is_given(name, context):
+            raise UsageError(f"--{name.replace('_', '-')} is for {needed}; give that too, or leave it out.")
+
+
+def _is_given(name: str, context: typer.Context) -> bool:
+    """Whether an option or argument stands in the command line, with whatever value."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _text(name: str) -> str:

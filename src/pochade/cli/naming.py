@@ -2,13 +2,14 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 
 from pochade.errors import FileError, UsageError
-from pochade.generation.picture import Picture, format_of
+from pochade.generation.picture import Picture, check_text, format_of
+from pochade.generation.request import Request
 
 _GRID = "grid"  # in place of a seed; always PNG, for a sheet may be larger than other formats allow
 _NUMBERED = re.compile(r"(\d{5,})-")
@@ -16,8 +17,8 @@ _NUMBERED = re.compile(r"(\d{5,})-")
 Name = Callable[[Picture], Path]
 
 
-def namer(output: Path | None, total: int, command: str) -> Name:
-    """How to name each of so many pictures. Only a file that the user named is ever written over."""
+def namer(output: Path | None, total: int, command: str, inputs: Iterable[Path | str] = ()) -> Name:
+    """How to name each of so many pictures. Only a file that the user named is ever written over, and no input."""
     if output is None:
         return _numbered(_folder_of_the_day(command))
     if output.is_dir() or not output.suffix:
@@ -25,6 +26,7 @@ def namer(output: Path | None, total: int, command: str) -> Name:
     format_of(output)  # an unknown format is refused before the drawing begins
     _check_folder(output.parent)
     if total == 1:
+        check_apart(output, inputs)
         return lambda picture: output
     return _in_turn(output)
 
@@ -44,10 +46,23 @@ def namer_after_inputs(output: Path | None, command: str) -> Name:
     return name
 
 
-def check_keeping(output: Path | None, keep_inputs: bool) -> None:
-    """See before the drawing begins that a file which the user named can hold pictures beside its own."""
-    if keep_inputs and output and output.suffix and not output.is_dir() and format_of(output) != "PNG":
+def check_apart(output: Path, inputs: Iterable[Path | str]) -> None:
+    """Refuse before the work a file that is one of the pictures it begins with, by whatever name."""
+    if output.exists() and any(Path(each).exists() and output.samefile(each) for each in inputs):
+        raise UsageError(
+            f"{output} is a picture that this begins with, which is never changed; name another file with -o."
+        )
+
+
+def check_holding(output: Path | None, requests: Iterable[Request], keep_inputs: bool) -> None:
+    """See before the drawing begins that a file which the user named can hold all that is to go into it."""
+    if output is None or not output.suffix or output.is_dir():
+        return
+    name = format_of(output)
+    if keep_inputs and name != "PNG":
         raise UsageError(f"{output.name}: only PNG files hold the pictures that a picture began with; save as .png.")
+    for request in requests:
+        check_text(request, name)
 
 
 def _folder_of_the_day(command: str) -> Path:
@@ -81,12 +96,8 @@ def _next_number(folder: Path) -> int:
 
 
 def _in_turn(output: Path) -> Name:
-    pictures, grids = count(1), count(1)
-
-    def name(picture: Picture) -> Path:
-        if picture.request:
-            return output.with_stem(f"{output.stem}-{next(pictures)}")
-        number = next(grids)
-        return output.with_name(f"{output.stem}-{_GRID}{f'-{number}' if number > 1 else ''}.png")
-
-    return name
+    """Numbers behind the name that the user gave; files that have such names already are left as they are."""
+    pictures = (output.with_stem(f"{output.stem}-{number}") for number in count(1))
+    others = (output.with_name(f"{output.stem}-{_GRID}-{number}.png") for number in count(2))
+    grids = chain([output.with_name(f"{output.stem}-{_GRID}.png")], others)
+    return lambda picture: next(each for each in (pictures if picture.request else grids) if not each.exists())

@@ -66,11 +66,11 @@ def _parsed_size(size: str) -> tuple[int, int] | None:
 
 def _check_output(output: Path, *inputs: Path | None) -> None:
     """Raise UsageError for a file that can hold no picture, or is one of the inputs."""
-    from pochade.generation.picture import format_of  # deferred: the help needs none of these
+    from pochade.cli.naming import check_apart  # deferred: the help needs none of these
+    from pochade.generation.picture import format_of
 
     format_of(output)
-    if output.exists() and any(each and each.exists() and output.samefile(each) for each in inputs):
-        raise UsageError(f"{output} is the picture itself, which is never changed; name another file with -o.")
+    check_apart(output, filter(None, inputs))
 
 
 def _hint(unit: ControlUnit, image: Path, mask: Path | None, size: tuple[int, int] | None, seed: int) -> "Picture":

@@ -1,7 +1,6 @@
 """`pochade redo`: draw a picture again from what it carries."""
 
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import pochade
-from pochade.cli.common import Json, Models
+from pochade.cli.common import Json, Models, tell
 from pochade.cli.drawing import KeepInputs, Output, pipeline_for, summary
 from pochade.cli.locating import located
 from pochade.errors import MalformedFileError, MissingFileError, UsageError
@@ -48,7 +47,7 @@ def redo(
 
     What it began with is read from its file, from files of the recorded names beside it, or from those in this folder.
     """
-    from pochade.cli.naming import check_keeping, namer  # deferred: the help needs none of these
+    from pochade.cli.naming import check_holding, namer  # deferred: the help needs none of these
     from pochade.cli.progress import watch
     from pochade.generation.picture import read_metadata
 
@@ -57,8 +56,8 @@ def redo(
     recorded, found = _found(metadata, given)
     request = replace(found.request, model=model or found.request.model, vae=vae or found.request.vae)
     request = _computed(request, device, dtype).validate()
-    check_keeping(output, keep_inputs)
-    name = namer(output, 1, "redo")
+    check_holding(output, [request], keep_inputs)
+    name = namer(output, 1, "redo", [picture, *found.files])
     request = _located(request, models or [])
     for number, drawn in enumerate(watch(pipeline_for(request, models or []).run(request, found.inputs))):
         if number != metadata.index:
@@ -117,6 +116,8 @@ def _has(device: str) -> bool:
 
 def _differences(recorded: Request, drawn: Request, metadata: "Metadata") -> Iterator[str]:
     """Why the picture may not be the same to the pixel."""
+    if metadata.record and metadata.is_upscaled:
+        yield "the picture was made larger after it was drawn; this one is as it was before: upscale it again."
     for field, title in _TITLES.items():
         before, now = getattr(recorded, field), getattr(drawn, field)
         if now != before and (before or (metadata.record and now)):
@@ -136,4 +137,4 @@ def _differences(recorded: Request, drawn: Request, metadata: "Metadata") -> Ite
 
 
 def _tell(sentence: str) -> None:
-    print(f"Note: {sentence}", file=sys.stderr)
+    tell(f"Note: {sentence}", err=True)

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from pochade.cli.common import Json, tell
+from pochade.cli.common import Json, Models, tell
+from pochade.cli.locating import upscaler_path
 from pochade.cli.options import parse_size
 from pochade.errors import FileError, UsageError
 
@@ -28,7 +29,7 @@ def upscale(
     size: Annotated[str, typer.Option(metavar="WxH", help="Size to cover instead; 0 for a side keeps the ratio.")] = "",
     crop: Annotated[bool, typer.Option("--crop", help="Cut off what is outside of --size.")] = False,
     upscaler: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="None, Lanczos, Nearest or an upscaler's model file.")
+        str, typer.Option(metavar="NAME|FILE", help="None, Lanczos, Nearest or an upscaler's model.")
     ] = "Lanczos",
     upscaler2: Annotated[str, typer.Option(metavar="NAME|FILE", help="A second one, blended over the first.")] = "None",
     visibility: Annotated[float, typer.Option(metavar="X", help="How much of the second one is seen, 0 to 1.")] = 0.5,
@@ -41,6 +42,7 @@ def upscale(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE|DIR", help="Where to save; outputs/ if not given.")
     ] = None,
+    models: Models = None,
     as_json: Json = False,
 ) -> None:
     """Make pictures larger; they keep the text of how they were made.
@@ -49,12 +51,14 @@ def upscale(
     """
     from pochade.generation.upscaling import Upscaling  # deferred: the help needs none of it
 
+    if crop and not size:
+        raise UsageError("--crop cuts off what is outside of --size, but no size is given; give --size WxH too.")
     options = Upscaling(
         scale=2.0 if scale is None else scale,
         size=_size(size, scale),
         crop=crop,
-        upscaler=upscaler,
-        upscaler2=upscaler2,
+        upscaler=upscaler_path(upscaler, models or []),
+        upscaler2=upscaler_path(upscaler2, models or []),
         visibility=visibility,
         tile=tile,
         overlap=overlap,
@@ -109,13 +113,13 @@ def _namer(output: Path | None, images: list[Path]) -> Name:
 
 def _check_file(output: Path, images: list[Path]) -> None:
     """Refuse before the work what cannot be one picture's file. The picture itself is never changed."""
-    from pochade.generation.picture import format_of  # deferred with the rest
+    from pochade.cli.naming import check_apart  # deferred with the rest
+    from pochade.generation.picture import format_of
 
     format_of(output)
     if len(images) > 1:
         raise UsageError(f"{output} is one file for {len(images)} pictures; name a folder with -o.")
-    if output.exists() and images[0].exists() and output.samefile(images[0]):
-        raise UsageError(f"{output} is the picture itself, which is never changed; name another file with -o.")
+    check_apart(output, images)
 
 
 def _free_in(folder: Path, source: Path) -> Path:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from PIL import Image, ImageColor, ImageOps
 
 from pochade.errors import UsageError
-from pochade.generation.masks import Box, blurred, covered, cut_out, doubled, filled, in_proportion, mask_of
+from pochade.generation.masks import Box, belongs, blurred, covered, cut_out, doubled, filled, in_proportion, mask_of
 from pochade.generation.request import Request
 from pochade.generation.resizing import resized
 from pochade.generation.sizes import SMALLEST
@@ -111,7 +111,7 @@ def _fitting(mask: Image.Image, image: Image.Image) -> Image.Image:
     """The mask at the picture's size."""
     if mask.size == image.size:
         return mask
-    if abs(mask.width * image.height / image.width - mask.height) > 1:
+    if not belongs(mask, image):
         raise UsageError(
             f"The mask is {mask.width}x{mask.height} and the picture {image.width}x{image.height}; a mask must have "
             "the picture's proportion: make it from the picture itself."

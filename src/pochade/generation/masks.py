@@ -22,6 +22,11 @@ def mask_of(image: Image.Image, rounded: bool = True) -> Image.Image:
     return image.convert("L")
 
 
+def belongs(mask: Image.Image, image: Image.Image) -> bool:
+    """Tell whether a mask has the proportion of a picture, to a pixel."""
+    return abs(mask.width * image.height / image.width - mask.height) <= 1
+
+
 def blurred(mask: Image.Image, x: int, y: int) -> Image.Image:
     """Softened by a Gaussian of `x` pixels sideways and `y` pixels upwards and downwards."""
     values = np.asarray(mask)

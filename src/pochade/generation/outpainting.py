@@ -108,13 +108,14 @@ def outpainting(draw: Draw, request: Request, inputs: Inputs) -> Iterator[Event]
     pieces = plan(inputs.images[0].size, request)
     batches = range(0, request.count, request.batch)
     total = len(batches) * len(pieces)
+    told: set[str] = set()
     for number, first in enumerate(batches):
         indices = range(first, min(first + request.batch, request.count))
         sheets = [_grown(inputs.images[index % len(inputs.images)], request) for index in indices]
         for place, piece in enumerate(pieces):
-            part = replace(_part(request, piece, indices), seed=_moved(request.seed_of(first), place))
+            part = _part(request, piece, indices, place)
             before = number * len(pieces) + place
-            drawn = yield from _told(draw(part, _seen(part, piece, sheets, request)), before, total)
+            drawn = yield from _told(draw(part, _seen(part, piece, sheets, request)), before, total, told)
             for image, sheet in zip(drawn, sheets, strict=True):
                 piece.put(image, sheet)
         for index, sheet in zip(indices, sheets, strict=True):
@@ -190,8 +191,8 @@ def _grown(image: Image.Image, request: Request) -> Image.Image:
     return sheet
 
 
-def _part(request: Request, piece: Piece, indices: range) -> Request:
-    """The request for one piece of a batch: inpainting with a mask that is ready for use."""
+def _part(request: Request, piece: Piece, indices: range, place: int) -> Request:
+    """The request for piece number `place` of a batch: inpainting with a mask that is ready for use."""
     width, height = piece.size
     return replace(
         request,
@@ -212,7 +213,8 @@ def _part(request: Request, piece: Piece, indices: range) -> Request:
         only_masked=False,
         paste_back=True,
         fill="original" if request.outpaint_fill == "matched noise" else request.outpaint_fill,
-        variation_seed=request.variation_seed_of(indices.start),
+        seed=_moved(request.seed_of(indices.start), place),
+        variation_seed=_moved(request.variation_seed_of(indices.start), place),
     )
 
 
@@ -233,14 +235,22 @@ def _seen(part: Request, piece: Piece, sheets: Sequence[Image.Image], request: R
     return Inputs(tuple(images), mask, controls=without, control_masks=without)
 
 
-def _told(events: Iterator[Event], before: int, total: int) -> Generator[Event, None, list[Image.Image]]:
-    """The events of piece number `before` as of a part of all; returns its pictures. Warnings are told once."""
+def _told(
+    events: Iterator[Event], before: int, total: int, told: set[str]
+) -> Generator[Event, None, list[Image.Image]]:
+    """The events of piece number `before` as of a part of all; returns its pictures.
+
+    A warning that was `told` already is left out.
+    """
     images = []
     for event in events:
         if isinstance(event, Made):
             images.append(event.result.image)
         elif isinstance(event, Step):
             yield replace(event, done=before * event.total + event.done, total=total * event.total)
-        elif not isinstance(event, Warned) or not before:
+        elif not isinstance(event, Warned):
+            yield event
+        elif event.message not in told:
+            told.add(event.message)
             yield event
     return images

@@ -17,6 +17,7 @@ from PIL import Image, PngImagePlugin
 import pochade
 from pochade.errors import MalformedFileError, MissingFileError, PochadeError, UsageError
 from pochade.generation.fields import describe
+from pochade.generation.infotext import read
 from pochade.generation.inputs import Inputs
 from pochade.generation.picture_fields import RunFacts
 from pochade.generation.request import Request
@@ -28,6 +29,8 @@ _UNICODE = b"UNICODE\0"
 _ASCII = b"ASCII\0\0\0"
 _MARK = b"Pochade\0"
 _LONGEST_EXIF = 65_500  # one JPEG segment
+_DECIDED_LATER = 1_000  # bytes of what a request does not say before a model is there: hashes, sampler, seed...
+_TOO_LONG = "The prompt is too long to travel inside a JPEG file; save the picture as PNG or WEBP."
 _INPUT = b"poIn"  # a private PNG chunk: a name, a zero byte, and a picture that the run began with, as PNG
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
@@ -74,6 +77,8 @@ class Picture:
 
         path = Path(path)
         name = format_of(path)
+        if not 0 <= quality <= 100:
+            raise UsageError(f"The quality is {quality}; it must be a whole number from 0 to 100.")
         if keep_inputs and name != "PNG":
             raise UsageError(f"{path.name}: only PNG files hold the pictures that a picture began with; save as .png.")
         options = self._png_options(keep_inputs) if name == "PNG" else self._exif_options(name, quality)
@@ -84,10 +89,7 @@ class Picture:
         return path
 
     def _record(self) -> str:
-        if self.request is None:
-            return ""
-        record = {"program": f"pochade {pochade.__version__}", "index": self.index}
-        return json.dumps(record | {"request": self.request.portable().to_dict()})
+        return _recorded(self.request, self.index) if self.request else ""
 
     def _png_options(self, keep_inputs: bool) -> dict[str, Any]:
         chunks = PngImagePlugin.PngInfo()
@@ -99,14 +101,9 @@ class Picture:
         return {"pnginfo": chunks}
 
     def _exif_options(self, name: str, quality: int) -> dict[str, Any]:
-        exif = Image.Exif()
-        details = exif.get_ifd(_EXIF_IFD)
-        if self.infotext:
-            details[_USER_COMMENT] = _UNICODE + self.infotext.encode("utf-16-be")
-        if self.request:
-            details[_MAKER_NOTE] = _MARK + self._record().encode()
+        exif = _exif(self.infotext, self._record())
         if name == "JPEG" and len(exif.tobytes()) > _LONGEST_EXIF:
-            raise UsageError("The prompt is too long to travel inside a JPEG file; save the picture as PNG or WEBP.")
+            raise UsageError(_TOO_LONG)
         exact = {"subsampling": 0} if name == "JPEG" else {"lossless": quality >= 100}
         return {"exif": exif, "quality": quality, **exact}
 
@@ -151,6 +148,11 @@ class Metadata:
         """The picture's place in its request's batch."""
         return int(self._parsed["index"])
 
+    @property
+    def is_upscaled(self) -> bool:
+        """Whether the picture was made larger after it was drawn."""
+        return any(name.startswith("Postprocess upscale") for name in read(self.infotext)[2])
+
 
 def format_of(path: Path) -> str:
     """The image format that a file's name asks for."""
@@ -158,6 +160,14 @@ def format_of(path: Path) -> str:
         known = ", ".join(FORMATS)
         raise UsageError(f"{path.name}: {path.suffix or 'no suffix'} names no image format; use one of {known}.")
     return FORMATS[path.suffix.lower()]
+
+
+def check_text(request: Request, format: str) -> None:
+    """Raise UsageError, before anything is drawn, where a format has no room for what a picture tells of a request."""
+    if format != "JPEG":
+        return
+    if len(_exif(describe(request), _recorded(request)).tobytes()) > _LONGEST_EXIF - _DECIDED_LATER:
+        raise UsageError(_TOO_LONG)
 
 
 def read_metadata(path: Path | str) -> Metadata:
@@ -175,6 +185,22 @@ def _opened(path: Path) -> tuple[Image.Image, Metadata]:
             return image.copy(), Metadata(path, image.format or "", image.size, *told)
     except (OSError, ValueError, SyntaxError, RuntimeError, Image.DecompressionBombError) as error:
         raise MalformedFileError(path, f"this is no image that can be read: {error}") from error
+
+
+def _recorded(request: Request, index: int = 0) -> str:
+    """Pochade's own JSON of how picture `index` of a request was made."""
+    record = {"program": f"pochade {pochade.__version__}", "index": index}
+    return json.dumps(record | {"request": request.portable().to_dict()})
+
+
+def _exif(infotext: str, record: str) -> Image.Exif:
+    exif = Image.Exif()
+    details = exif.get_ifd(_EXIF_IFD)
+    if infotext:
+        details[_USER_COMMENT] = _UNICODE + infotext.encode("utf-16-be")
+    if record:
+        details[_MAKER_NOTE] = _MARK + record.encode()
+    return exif
 
 
 def _infotext(image: Image.Image) -> str:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from pochade.errors import MissingFileError, UsageError
+from pochade.errors import FileError, MissingFileError, UsageError
+from pochade.generation.inputs import Inputs
+from pochade.generation.masks import belongs
 from pochade.generation.request import Request
 
 _NUMBER = re.compile(r"(\d+)")
@@ -31,18 +33,41 @@ def requests_over(request: Request) -> list[Request]:
 def with_partners(request: Request) -> Request:
     """The request with the file of the picture's name in place of a folder of masks, or of others that go with it.
 
-    Raises MissingFileError where there is none.
+    Raises MissingFileError where there is none, UsageError for a folder that goes with no picture.
     """
-    picture = Path(request.image)
+    picture = Path(request.image) if request.image else None
     units = tuple(replace(unit, image=_partner("control picture", unit.image, picture)) for unit in request.controls)
     mask, depth = _partner("mask", request.mask, picture), _partner("depth map", request.depth, picture)
     return replace(request, mask=mask, depth=depth, controls=units)
 
 
-def _partner(what: str, name: str, picture: Path) -> str:
+def pictures_of(request: Request) -> list[str]:
+    """The files of all pictures that a request begins with or looks at."""
+    request = with_partners(request)
+    names = [request.image, request.mask, request.depth]
+    names += [name for unit in request.controls for name in (unit.image, unit.mask)]
+    return [name for name in names if name]
+
+
+def check_mask(request: Request, inputs: Inputs) -> None:
+    """Raise FileError, which names the mask's file, for a mask of another proportion than the picture."""
+    if not inputs.mask or not inputs.images:
+        return
+    mask, image = inputs.mask, inputs.images[0]
+    if not belongs(mask, image):
+        found = f"this mask is {mask.width}x{mask.height} and the picture {request.image} {image.width}x{image.height}"
+        raise FileError(request.mask, f"{found}; both must have one proportion: make the mask from the picture itself.")
+
+
+def _partner(what: str, name: str, picture: Path | None) -> str:
     """The file, or the one in the folder, that goes with a picture."""
     if not name or not Path(name).is_dir():
         return name
+    if picture is None:
+        raise UsageError(
+            f"{name}: a folder for the {what} needs pictures of the same names to begin with (img2img --image); "
+            "name one file."
+        )
     for path in _pictures_in(Path(name)):
         if path.stem == picture.stem:
             return str(path)

@@ -28,11 +28,15 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Found:
-    """The pictures that a request begins with, the request that names them, and what of them is not as recorded."""
+    """The pictures that a request begins with, the request that names them, and what of them is not as recorded.
+
+    `files` are those that the pictures were read from.
+    """
 
     inputs: Inputs
     request: Request
     notes: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
 
 
 def find_inputs(
@@ -53,10 +57,12 @@ def find_inputs(
     pictures = {name: open_picture(path) for name, path in given.items()}
     kept = {name: each for name, each in metadata.inputs.named().items() if name.split()[0] not in given}
     sought = [each for each in recorded.values() if each.name not in pictures | kept]
-    pictures |= {each.name: _sought(each, metadata.path.parent) for each in sought}
+    files = {each.name: _sought(each, metadata.path.parent) for each in sought}
+    pictures |= {name: image for name, (_, image) in files.items()}
     notes = [note for name, image in pictures.items() if (note := _note(recorded.get(name), image))]
     named: dict[str, Any] = {name: str(path) for name, path in given.items()}
-    return Found(Inputs.of_named(pictures | kept), replace(request, **named), tuple(notes))
+    paths = (*given.values(), *(path for path, _ in files.values()))
+    return Found(Inputs.of_named(pictures | kept), replace(request, **named), tuple(notes), paths)
 
 
 def _recorded(request: Request) -> Iterator[Recorded]:
@@ -67,20 +73,23 @@ def _recorded(request: Request) -> Iterator[Recorded]:
     yield from (each for each in every if each.file or each.digest)
 
 
-def _sought(recorded: Recorded, folder: Path) -> Image.Image:
-    """The picture of the recorded name; of two, the one with the recorded pixels."""
-    advice = f"give it with --{recorded.name} FILE" if recorded.name in OPTIONS else "put it there"
+def _sought(recorded: Recorded, folder: Path) -> tuple[Path, Image.Image]:
+    """The file of the recorded name, and its picture; of two, the one with the recorded pixels."""
+    is_option = recorded.name in OPTIONS
     if not recorded.file:
+        advice = f"give it with --{recorded.name} FILE" if is_option else "only one saved with --keep-inputs does"
         raise UsageError(
             f"The picture began with a picture in memory ({recorded.name}), which its file does not keep; {advice}."
         )
     paths = [path for path in (folder / recorded.file, Path(recorded.file)) if path.is_file()]
     if not paths:
+        otherwise = f"put a file of this name beside it; a picture saved with --keep-inputs holds its {recorded.name}"
+        advice = f"give it with --{recorded.name} FILE" if is_option else otherwise
         raise MissingFileError(
             recorded.file, f"the picture began with this file, which is neither beside it nor in this folder; {advice}."
         )
-    pictures = [open_picture(path) for path in paths]
-    return next((each for each in pictures if pixel_hash(each) == recorded.digest), pictures[0])
+    found = [(path, open_picture(path)) for path in paths]
+    return next((each for each in found if pixel_hash(each[1]) == recorded.digest), found[0])
 
 
 def _note(recorded: Recorded | None, image: Image.Image) -> str:
