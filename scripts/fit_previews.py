@@ -18,7 +18,7 @@ from torch import Tensor
 from pochade import Pipeline
 from pochade.events import Made, Preview
 from pochade.generation import Request
-from pochade.generation.pixels import pixels_of
+from pochade.generation.pictures.pixels import pixels_of
 from pochade.picturebook.evaluation import evaluation_prompts
 
 _PICTURES = 48

@@ -8,8 +8,8 @@ from dataclasses import replace
 from PIL import Image
 
 from pochade.events import Made, Step, Warned
-from pochade.generation.inputs import Inputs
 from pochade.generation.picture import Picture
+from pochade.generation.pictures.inputs import Inputs
 
 HASH = "abcdef0123"
 

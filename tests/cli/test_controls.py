@@ -7,7 +7,7 @@ from PIL import Image
 
 from pochade.cli.controls import parse_control
 from pochade.errors import UsageError
-from pochade.generation.control_unit import ControlUnit
+from pochade.generation.controlnet.control_unit import ControlUnit
 from pochade.generation.picture import Picture
 
 

@@ -67,7 +67,7 @@ def test_a_matrix_of_several_pictures_has_a_grid_for_each(run):
 
 
 def test_a_grid_that_is_too_large_is_told_and_the_pictures_stay(run, monkeypatch):
-    monkeypatch.setattr("pochade.generation.grids.MOST_PIXELS", 100)
+    monkeypatch.setattr("pochade.generation.pictures.grids.MOST_PIXELS", 100)
     done = run("txt2img", "a|b", "--matrix", "-o", "x.png")
     assert (done.exit_code, done.stdout.split()) == (0, ["x-1.png", "x-2.png"])
     assert "Note: The grid would be" in done.stderr

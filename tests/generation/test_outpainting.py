@@ -5,8 +5,8 @@ from PIL import Image
 from pochade import Picture, Pipeline, Request
 from pochade.errors import UsageError
 from pochade.events import Made, Step, Warned
-from pochade.generation.inputs import Inputs
 from pochade.generation.outpainting import outpainting, plan
+from pochade.generation.pictures.inputs import Inputs
 from pochade.generation.request import OUTPAINT_FILLS
 from tests.golden.replay import pipeline as golden
 

@@ -9,9 +9,9 @@ from pochade import Pipeline, Request, files
 from pochade.errors import MalformedFileError, MissingFileError, NumericalError, UnknownNameError, UsageError
 from pochade.events import Made, Preview, Step, Warned
 from pochade.families import SD1
-from pochade.generation.fields import describe
-from pochade.generation.inputs import Inputs
 from pochade.generation.model import _resolution, device_of, dtype_of
+from pochade.generation.parameters.fields import describe
+from pochade.generation.pictures.inputs import Inputs
 from pochade.networks import VAE, fresh, vae_shapes
 from pochade.networks.loading import array_of
 from tests.golden.models import VAE as VAE_PREFIX

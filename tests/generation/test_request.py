@@ -135,6 +135,6 @@ def test_folders_do_not_travel():
 def test_a_request_needs_no_torch():
     code = (
         "import sys, pochade.generation as g; g.Request('x').validate(); g.Picture; "
-        "import pochade.generation.fields; assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
+        "import pochade.generation.parameters.fields; assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -8,7 +8,7 @@ from pochade import Picture, Pipeline, Request, files
 from pochade.errors import MalformedFileError, UsageError
 from pochade.events import Made
 from pochade.generation.conditioning import Scene
-from pochade.generation.inputs import Inputs
+from pochade.generation.pictures.inputs import Inputs
 from pochade.generation.start import Beginning
 from pochade.sampling import ImageNoise, Seeds
 from tests.generation.oracle import PROMPT, photo, pixels

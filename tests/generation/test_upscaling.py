@@ -8,14 +8,13 @@ from PIL import Image, PngImagePlugin
 
 from pochade.errors import MissingFileError, UsageError
 from pochade.events import Made, Step, Warned
-from pochade.generation import infotext
+from pochade.generation.parameters import infotext
 from pochade.generation.picture import Picture, read_metadata
+from pochade.generation.pictures.tiles import Tiles
+from pochade.generation.pictures.upscalers import ModelUpscaler, Resampler
 from pochade.generation.request import Request
-from pochade.generation.tiles import Tiles
-from pochade.generation.upscalers import ModelUpscaler, Resampler
 from pochade.generation.upscaling import Upscalers, Upscaling, upscale, upscaling, with_parameters
-
-from .test_upscalers import Repeating
+from tests.generation.pictures.test_upscalers import Repeating
 
 REQUEST = Request("a red house, 日本", steps=20, sampler="Euler", schedule="Automatic", seed=5, width=64, height=64)
 LINE = "Postprocess upscale by: 2, Postprocess upscaler: Lanczos"

@@ -18,8 +18,8 @@ from PIL import Image
 
 from pochade import Pipeline, Request
 from pochade.events import Made
-from pochade.generation.input_picture import open_picture
-from pochade.generation.inputs import Inputs
+from pochade.generation.pictures.input_picture import open_picture
+from pochade.generation.pictures.inputs import Inputs
 from pochade.generation.request import FILLS, RESIZE_MODES
 from tests.golden.models import make, make_vae
 

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from pochade.errors import UnknownNameError, UsageError
-from pochade.generation.control_unit import ControlUnit
+from pochade.generation.controlnet.control_unit import ControlUnit
 from pochade.generation.record import read_field, rules_of
 from pochade.generation.rules import shown
 

@@ -18,8 +18,8 @@ from pochade.generation.request import Request
 
 if TYPE_CHECKING:
     from pochade.generation.batches import Batch
-    from pochade.generation.inputs import Inputs
     from pochade.generation.picture import Picture
+    from pochade.generation.pictures.inputs import Inputs
 
 Output = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="FILE|DIR", help="Where to save; outputs/ if not given.")
@@ -39,7 +39,7 @@ def draw(
     """
     from pochade.cli.naming import check_holding, namer, namer_after_inputs  # deferred: the help needs none of these
     from pochade.cli.progress import watch
-    from pochade.generation.picture_folders import is_folder, pictures_of, requests_over
+    from pochade.generation.pictures.picture_folders import is_folder, pictures_of, requests_over
 
     _tell_ignored(batch)
     check_holding(output, batch.requests, keep_inputs)
@@ -126,8 +126,8 @@ def _events(requests: list[Request], folders: list[Path], skipped: list[str] | N
 
 
 def _opened(request: Request) -> "tuple[Request, Inputs]":
-    from pochade.generation.inputs import Inputs  # deferred with the rest
-    from pochade.generation.picture_folders import check_mask, with_partners
+    from pochade.generation.pictures.inputs import Inputs  # deferred with the rest
+    from pochade.generation.pictures.picture_folders import check_mask, with_partners
 
     request = with_partners(request)
     inputs = Inputs.of(request)
@@ -142,8 +142,8 @@ def _left_out(error: FileError, skipped: list[str]) -> Warned:
 
 def _grids(pictures: "list[Picture]", batch: "Batch") -> "Iterator[Picture]":
     """The pictures of all requests on one sheet, or on several where each request asks for several pictures."""
-    from pochade.generation.grids import grid  # deferred with the rest
     from pochade.generation.picture import Picture
+    from pochade.generation.pictures.grids import grid  # deferred with the rest
 
     if batch.layout is None:
         return

@@ -35,7 +35,7 @@ def _kind(metadata: Any) -> str:
 
 
 def _report(metadata: Any) -> dict[str, Any]:
-    from pochade.generation.infotext import parse  # deferred with the rest
+    from pochade.generation.parameters.infotext import parse  # deferred with the rest
 
     request = metadata.request
     return {

@@ -70,6 +70,6 @@ def _needs_no_file(request: Request) -> bool:
 
 
 def _is_own(upscaler: str) -> bool:
-    from pochade.generation.upscalers import NAMES  # deferred: torch begins here
+    from pochade.generation.pictures.upscalers import NAMES  # deferred: torch begins here
 
     return upscaler.casefold() in {name.casefold() for name in NAMES}

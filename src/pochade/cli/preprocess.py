@@ -9,7 +9,7 @@ import typer
 from pochade.cli.common import Json
 from pochade.cli.options import parse_size
 from pochade.errors import UsageError
-from pochade.generation.control_unit import CROP, RESIZE_MODES, ControlUnit
+from pochade.generation.controlnet.control_unit import CROP, RESIZE_MODES, ControlUnit
 
 if TYPE_CHECKING:
     from pochade.generation.picture import Picture
@@ -76,11 +76,11 @@ def _check_output(output: Path, *inputs: Path | None) -> None:
 def _hint(unit: ControlUnit, image: Path, mask: Path | None, size: tuple[int, int] | None, seed: int) -> "Picture":
     from PIL import Image  # deferred with the rest
 
-    from pochade.generation.canvas import flattened
-    from pochade.generation.hints import hint_of
-    from pochade.generation.input_picture import open_picture
-    from pochade.generation.masks import mask_of
+    from pochade.generation.controlnet.hints import hint_of
     from pochade.generation.picture import Picture
+    from pochade.generation.pictures.canvas import flattened
+    from pochade.generation.pictures.input_picture import open_picture
+    from pochade.generation.pictures.masks import mask_of
 
     hole = mask_of(open_picture(mask)) if mask else None
     hint = hint_of(unit, flattened(open_picture(image), "white"), hole, size, seed)

@@ -17,7 +17,7 @@ from pochade.generation.request import Request
 
 if TYPE_CHECKING:
     from pochade.generation.picture import Metadata
-    from pochade.generation.recorded_inputs import Found
+    from pochade.generation.pictures.recorded_inputs import Found
 
 app = typer.Typer(add_completion=False)
 
@@ -70,8 +70,8 @@ def redo(
 
 def _found(metadata: "Metadata", given: dict[str, Path]) -> "tuple[Request, Found]":
     """The request that a picture carries, or the best that A1111's text gives; and the pictures that it began with."""
-    from pochade.generation.fields import recall  # deferred with the rest
-    from pochade.generation.recorded_inputs import find_inputs
+    from pochade.generation.parameters.fields import recall  # deferred with the rest
+    from pochade.generation.pictures.recorded_inputs import find_inputs
 
     if metadata.request:
         return metadata.request, find_inputs(metadata.request, metadata, given)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pochade.errors import UnknownNameError, UsageError
-from pochade.generation.grids import Layout
+from pochade.generation.pictures.grids import Layout
 from pochade.generation.record import read_field
 from pochade.generation.request import Request, kind_of, rules
 from pochade.prompts import batch_file, styles

@@ -11,10 +11,10 @@ from torch import Tensor
 from pochade.events import Event
 from pochade.generation.model import Model
 from pochade.generation.passes import Pass
-from pochade.generation.pixels import image_of, pixels_of
-from pochade.generation.sizes import Enlarged
-from pochade.generation.tiles import Tiles
-from pochade.generation.upscalers import Upscaler
+from pochade.generation.pictures.pixels import image_of, pixels_of
+from pochade.generation.pictures.sizes import Enlarged
+from pochade.generation.pictures.tiles import Tiles
+from pochade.generation.pictures.upscalers import Upscaler
 
 LATENT_MODES = {
     "Latent": ("bilinear", False),

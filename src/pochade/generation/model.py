@@ -15,15 +15,15 @@ from pochade.errors import MalformedFileError, NumericalError, UsageError
 from pochade.families import Family, Variant, recognise
 from pochade.families.family import Prediction
 from pochade.families.previews import PICTUREBOOK, Projection
-from pochade.generation.asking import asked
-from pochade.generation.autoencoder import Autoencoder
-from pochade.generation.control import Control, control_of
-from pochade.generation.memory import Memory
+from pochade.generation.controlnet.control import Control, control_of
+from pochade.generation.device.asking import asked
+from pochade.generation.device.autoencoder import Autoencoder
+from pochade.generation.device.memory import Memory
+from pochade.generation.device.trouble import cause
+from pochade.generation.device.vae_fit import check_vae
+from pochade.generation.device.workplace import WORK, bytes_of
 from pochade.generation.request import is_side
 from pochade.generation.sight import Sight
-from pochade.generation.trouble import cause
-from pochade.generation.vae_fit import check_vae
-from pochade.generation.workplace import WORK, bytes_of
 from pochade.kinds.prediction import prediction_of
 from pochade.kinds.resolution import resolution_of
 from pochade.kinds.vae import vae_of

@@ -11,11 +11,11 @@ from PIL import Image, ImageDraw
 from pochade.errors import UsageError
 from pochade.events import Event, Made, Step, Warned
 from pochade.families import Variant
-from pochade.generation.canvas import flattened
-from pochade.generation.inputs import Inputs
-from pochade.generation.masks import Box, blurred
-from pochade.generation.matched_noise import with_matched_noise
 from pochade.generation.picture import Picture
+from pochade.generation.pictures.canvas import flattened
+from pochade.generation.pictures.inputs import Inputs
+from pochade.generation.pictures.masks import Box, blurred
+from pochade.generation.pictures.matched_noise import with_matched_noise
 from pochade.generation.request import LARGEST_SEED, Request
 from pochade.sampling.philox import Philox
 

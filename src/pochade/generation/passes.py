@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from pochade.generation.control import Control
+from pochade.generation.controlnet.control import Control
 from pochade.generation.model import Model
 from pochade.generation.text import RunText
 from pochade.sampling import Conditions, ImageNoise, Kept, Plan, Stage, StepText, sample

@@ -16,10 +16,10 @@ from PIL import Image, PngImagePlugin
 
 import pochade
 from pochade.errors import MalformedFileError, MissingFileError, PochadeError, UsageError
-from pochade.generation.fields import describe
-from pochade.generation.infotext import read
-from pochade.generation.inputs import Inputs
-from pochade.generation.picture_fields import RunFacts
+from pochade.generation.parameters.fields import describe
+from pochade.generation.parameters.infotext import read
+from pochade.generation.parameters.picture_fields import RunFacts
+from pochade.generation.pictures.inputs import Inputs
 from pochade.generation.request import Request
 
 _EXIF_IFD = 0x8769
@@ -231,7 +231,7 @@ def _inputs_in(image: Image.Image) -> Inputs:
     chunks = [chunk for chunk in getattr(image, "private_chunks", ()) if chunk[0] == _INPUT]
     if not chunks:
         return Inputs()
-    from pochade.generation.input_picture import open_picture  # deferred with numpy
+    from pochade.generation.pictures.input_picture import open_picture  # deferred with numpy
 
     parts = [chunk[1].partition(b"\0") for chunk in chunks]
     return Inputs.of_named({name.decode(errors="replace"): open_picture(BytesIO(data)) for name, _, data in parts})

@@ -10,20 +10,20 @@ from PIL import Image
 
 from pochade.errors import UsageError
 from pochade.events import Event, Made, Warned
+from pochade.generation.controlnet.steering import Steering, load_beside, resolved_controls
 from pochade.generation.hires import LATENT_MODES, SecondPass
-from pochade.generation.input_picture import as_rgb
-from pochade.generation.inputs import Inputs
 from pochade.generation.model import Model
 from pochade.generation.outpainting import check_outpainting, is_outpainting, outpainting
 from pochade.generation.passes import Pass, Refiner, Voice
 from pochade.generation.picture import Picture
+from pochade.generation.pictures.input_picture import as_rgb
+from pochade.generation.pictures.inputs import Inputs
+from pochade.generation.pictures.sizes import Enlarged, enlarged, fitting, upscaled
+from pochade.generation.pictures.upscalers import Upscaler, upscaler_named
 from pochade.generation.request import Request
 from pochade.generation.run import Run
-from pochade.generation.sizes import Enlarged, enlarged, fitting, upscaled
 from pochade.generation.start import Beginning
-from pochade.generation.steering import Steering, load_beside, resolved_controls
 from pochade.generation.text import PromptEncoder, RunText, TextRules, check_clip_skip
-from pochade.generation.upscalers import Upscaler, upscaler_named
 from pochade.library.vae_choice import AUTO, OWN, vae_for
 from pochade.prompts import Tokenizer, comments, extra_networks
 from pochade.sampling import Choice, NoiseTable, Plan, SamplingOptions, choose, make_plan, picture_plan

@@ -5,7 +5,7 @@ from PIL import Image
 from torch import Tensor
 
 from pochade.families.previews import Projection
-from pochade.generation.pixels import image_of
+from pochade.generation.pictures.pixels import image_of
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 from pochade.errors import UsageError
-from pochade.generation.control_unit import ControlUnit
+from pochade.generation.controlnet.control_unit import ControlUnit
 from pochade.generation.record import Kind, Record, defaults_of, file_name, kind_in, rules_of
 from pochade.generation.rules import Rule, is_within, option, shown
 

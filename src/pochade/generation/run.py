@@ -8,17 +8,17 @@ from torch import Tensor, nn
 
 from pochade.errors import NumericalError
 from pochade.events import Event, Made, Preview, Step, Warned
-from pochade.generation.canvas import Canvas
 from pochade.generation.conditioning import Scene, teller
-from pochade.generation.control import Control
+from pochade.generation.controlnet.control import Control
+from pochade.generation.controlnet.steering import Steering
 from pochade.generation.hires import SecondPass
 from pochade.generation.model import Model
 from pochade.generation.passes import Pass, Start
 from pochade.generation.picture import Picture
-from pochade.generation.pixels import image_of
+from pochade.generation.pictures.canvas import Canvas
+from pochade.generation.pictures.pixels import image_of
 from pochade.generation.request import Request
 from pochade.generation.start import Beginning
-from pochade.generation.steering import Steering
 from pochade.sampling import ImageNoise, Seeds
 
 

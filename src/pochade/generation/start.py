@@ -10,17 +10,17 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from pochade.generation import soft
-from pochade.generation.canvas import FITTED, Canvas, canvas_of
-from pochade.generation.colours import recoloured
 from pochade.generation.conditioning import Scene, teller
-from pochade.generation.inputs import Inputs
 from pochade.generation.model import Model
+from pochade.generation.parameters.picture_fields import RunFacts
 from pochade.generation.passes import Start, Tell
-from pochade.generation.picture_fields import RunFacts
-from pochade.generation.pixels import pixels_of
+from pochade.generation.pictures import soft
+from pochade.generation.pictures.canvas import FITTED, Canvas, canvas_of
+from pochade.generation.pictures.colours import recoloured
+from pochade.generation.pictures.inputs import Inputs
+from pochade.generation.pictures.pixels import pixels_of
+from pochade.generation.pictures.resizing import resized
 from pochade.generation.request import Request
-from pochade.generation.resizing import resized
 from pochade.sampling import ImageNoise, Kept, Seeds, SoftlyKept
 
 

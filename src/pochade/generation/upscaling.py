@@ -11,12 +11,12 @@ from PIL import Image
 import pochade
 from pochade.errors import MalformedFileError, UsageError
 from pochade.events import Event, Made, Step, Warned
-from pochade.generation import infotext
-from pochade.generation.input_picture import as_rgb, open_picture
+from pochade.generation.parameters import infotext
 from pochade.generation.picture import Picture, read_metadata
+from pochade.generation.pictures.input_picture import as_rgb, open_picture
+from pochade.generation.pictures.tiles import Tiles
+from pochade.generation.pictures.upscalers import LANCZOS, NONE, Size, Upscaler, check_size, upscaler_named
 from pochade.generation.rules import Rule, canonical, check, option
-from pochade.generation.tiles import Tiles
-from pochade.generation.upscalers import LANCZOS, NONE, Size, Upscaler, check_size, upscaler_named
 
 Source = Path | str | Image.Image | Picture
 _LONGEST_SIDES = {"JPEG": 65_535, "WEBP": 16_383}
