@@ -37,6 +37,14 @@ def test_a_missing_file_is_3(run):
     assert run("doctor", "none.safetensors").exit_code == 3
 
 
+def test_a_missing_file_does_not_hide_the_others(run, tmp_path):
+    path = files.save(tmp_path / "vae.safetensors", {"encoder.conv_in.weight": np.ones((2, 2), np.float32)})
+    done = run("doctor", "--json", str(path), "none.safetensors")
+    found = json.loads(done.stdout)
+    assert (done.exit_code, [each["path"] for each in found]) == (3, [str(path), "none.safetensors"])
+    assert [each["code"] for each in found[1]["problems"]] == ["missing"]
+
+
 def model():
     sizes = narrow(shapes("sd15.ldm"), 4)
     parts = (LIVE, "first_stage_model.", "cond_stage_model.")

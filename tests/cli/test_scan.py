@@ -42,3 +42,11 @@ def test_json_is_one_object_or_a_list(run, tmp_path):
 
 def test_a_missing_file_is_3(run):
     assert run("scan", "none").exit_code == 3
+
+
+def test_a_missing_file_does_not_hide_the_others(run, tmp_path):
+    done = run("scan", "--json", str(folder(tmp_path) / "a.safetensors"), "none")
+    found = json.loads(done.stdout)
+    assert (done.exit_code, [each["verdict"] for each in found]) == (3, ["safe", "corrupt"])
+    assert found[1]["path"] == "none" and "no such file" in found[1]["findings"][0]["why"]
+    assert "none: there is no such file" in done.stderr

@@ -6,7 +6,12 @@ import os
 import pickle
 import struct
 import tarfile
+import time
 import zipfile
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -14,8 +19,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from torch.torch_version import TorchVersion
 
 from pochade import files
+from pochade.errors import FileError
 
 
 class Harm:
@@ -211,3 +218,184 @@ def test_every_report_is_json(tmp_path):
         json.dumps(found.as_dict()).encode()
     header = struct.pack("<Q", 3) + b"{\xff}"
     json.dumps(verdict(write(tmp_path / "y", header)).as_dict()).encode()
+
+
+def test_links_are_followed_and_loops_end(tmp_path):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "other").mkdir()
+    write(tmp_path / "other" / "a.pt", HARM)
+    (tmp_path / "models" / "linked").symlink_to(tmp_path / "other")
+    (tmp_path / "models" / "again").symlink_to(tmp_path / "other")
+    (tmp_path / "other" / "back").symlink_to(tmp_path / "models")
+    found = list(files.scan(tmp_path / "models"))
+    assert [(each.path, each.verdict) for each in found] == [(tmp_path / "models" / "again" / "a.pt", "malicious")]
+
+
+def test_a_folder_that_cannot_be_listed_is_not_passed_over(tmp_path, monkeypatch):
+    (tmp_path / "closed").mkdir()
+    write(tmp_path / "a.txt", b"cat")
+    scandir = os.scandir
+
+    def closed(path):
+        if os.path.basename(path) == "closed":
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    found = {each.path.name: each for each in files.scan(tmp_path)}
+    assert {name: each.verdict for name, each in found.items()} == {"a.txt": "safe", "closed": "corrupt"}
+    assert "cannot be listed" in found["closed"].findings[0].why
+
+
+def test_a_path_that_cannot_be_looked_at_is_explained(monkeypatch):
+    def closed(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch, pytest.raises(FileError, match="cannot be read: Permission denied"):
+        patch.setattr(Path, "exists", closed)
+        list(files.scan("closed/a.pt"))
+
+
+OLD_HARM = b'cposix\nsystem\n(S"touch ran"\ntR.'
+
+
+@pytest.mark.parametrize("name", ["note.txt", "README", "x.md", "a.gguf", "a.ckpt"])
+@pytest.mark.parametrize("content", [OLD_HARM, b"I1\n0" + OLD_HARM, b'(S"touch ran"\niposix\nsystem\n.'])
+def test_an_old_pickle_is_found_under_any_name(tmp_path, name, content):
+    wanted = {"malicious"} if name not in ("a.gguf", "a.ckpt") else {"malicious", "corrupt"}
+    assert verdict(write(tmp_path / name, content)).verdict in wanted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cat\ndog\nold house\n",
+        "color\nred\n(tree)\n",
+        "(c) 2023 Somebody\nAll rights reserved.\n",
+        "(commenting on issues or PRs) can apply. Open a PR\non the page\n",
+        "(1girl), (solo:1.2), ((masterpiece))",
+        "(" * 30 + "best",
+        "]}(cos\nsin\ntan",
+        "importance\nof\nRed\n",
+    ],
+)
+def test_words_are_no_pickle(tmp_path, text):
+    assert verdict(write(tmp_path / "a.txt", text.encode())).verdict == "safe"
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "utf-16", "utf-8", "gb18030"])
+def test_texts_may_be_in_any_encoding(tmp_path, encoding):
+    assert verdict(write(tmp_path / "a.txt", "猫和狗\n".encode(encoding))).verdict == "safe"
+    assert verdict(write(tmp_path / "b.txt", "Größe\n".encode("latin-1"))).verdict == "safe"
+
+
+@pytest.mark.parametrize("name", ["Put VAE here.txt", "put_vae_here", ".gitkeep", "cache.lock", "__init__.py"])
+def test_an_empty_placeholder_is_safe(tmp_path, name):
+    assert verdict(write(tmp_path / name, b"")).verdict == "safe"
+
+
+@pytest.mark.parametrize("name", ["a.safetensors", "a.CKPT", "a.zip", "a.gguf"])
+def test_an_empty_model_is_corrupt(tmp_path, name):
+    assert verdict(write(tmp_path / name, b"")).verdict == "corrupt"
+
+
+FOREIGN = {
+    "a.mp4": b"\0\0\0\x20ftypisom\0\0\2\0isomiso2",
+    "a.avif": b"\0\0\0\x20ftypavif\0\0\0\0avifmif1",
+    "a.bmp": b"BM\x3a\0\0\0\0\0\0\0\x36\0\0\0" + bytes(40),
+    "a.onnx": b"\x08\x08\x12\x07pytorch\x1a\x052.1.0",
+    "a.gguf": b"GGUF\3\0\0\0" + bytes(16),
+    "a.pdf": b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n",
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_other_formats_are_named_and_left_alone(tmp_path, name):
+    found = verdict(write(tmp_path / name, FOREIGN[name]))
+    assert found.verdict == "safe" and "no model" in found.findings[0].why
+    assert verdict(write(tmp_path / "b.ckpt", FOREIGN[name])).verdict == "corrupt"
+
+
+def test_a_picture_that_is_a_pickle_too_is_found(tmp_path):
+    head = b"B" + struct.pack("<I", 0x4D) + b"\0" * 0x4D
+    assert head[:2] == b"BM"
+    assert verdict(write(tmp_path / "a.bmp", head + b"0" + OLD_HARM)).verdict == "malicious"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "modules.models.diffusion.ddpm_edit.LatentDiffusion",
+        "modules.xlmr.BertSeriesModelWithTransformation",
+        "modules.xlmr_m18.BertSeriesModelWithTransformation",
+        "modules.models.sd3.sd3_model.SD3Inferencer",
+    ],
+)
+def test_the_configurations_of_web_uis_are_safe(tmp_path, target):
+    assert verdict(write(tmp_path / "a.yaml", f"model: {{target: {target}}}".encode())).verdict == "safe"
+    other = target.rpartition(".")[0] + ".anything"
+    assert verdict(write(tmp_path / "b.yaml", f"model: {{target: {other}}}".encode())).verdict == "malicious"
+
+
+@pytest.mark.parametrize("protocol", [2, 5])
+def test_harmless_things_beside_weights_pass(tmp_path, protocol):
+    beside = [
+        Counter("aab"),
+        SimpleNamespace(a=1),
+        TorchVersion("2.0"),
+        UUID(int=1),
+        range(3),
+        np.ones(3),
+        torch.eye(3).to_sparse(),
+        torch.empty(3, device="meta"),
+    ]
+    path = write(tmp_path / "a.ckpt", torch_file(WEIGHTS | {"beside": beside}, pickle_protocol=protocol))
+    assert verdict(path) == files.Verdict(path, "safe")
+    assert set(files.open(path)) == {"a.weight"}
+
+
+@pytest.mark.parametrize("root", ["pytorch_lightning", "lightning.pytorch"])
+@pytest.mark.parametrize("name", ["lr_monitor\nLearningRateMonitor", "timer\nTimer", "model_summary\nModelSummary"])
+def test_both_names_of_lightning_are_known(tmp_path, root, name):
+    pickled = f"\x80\x02}}X\x01\0\0\0ac{root}.callbacks.{name}\n)\x81s.".encode("latin-1")
+    assert verdict(write(tmp_path / "a.pkl", pickled)).verdict == "safe"
+
+
+def network(calls: bytes) -> dict[str, bytes]:
+    """The members of a torch zip whose pickle does this."""
+    return {"archive/data.pkl": b"\x80\x02" + calls + b".", "archive/version": b"3\n"}
+
+
+MADE = b"cultralytics.nn.tasks\nDetectionModel\n)\x81}X\1\0\0\0aK\1sb"
+
+
+@pytest.mark.parametrize(
+    ("calls", "wanted"),
+    [
+        (MADE, "suspicious"),
+        (MADE + b"0" + OLD_HARM[:-1], "malicious"),
+        (MADE + b".0", "malicious"),
+        (b"cultralytics.nn.tasks\nDetectionModel\n(S'x'\ntR", "malicious"),
+        (b"cultralytics.nn\ntasks.DetectionModel\n)\x81", "malicious"),
+        (b"cultralytics\nYOLO\n)\x81", "malicious"),
+    ],
+)
+def test_networks_of_other_programs_are_suspicious_only_when_they_do_nothing_more(tmp_path, calls, wanted):
+    assert verdict(zipped(tmp_path / "a.pt", network(calls))).verdict == wanted
+
+
+def test_a_member_cannot_pose_as_a_network(tmp_path):
+    members = {"archive/ultralytics.nn.tasks.DetectionModel": b"", "archive/code/a.py": b"x"} | network(b"N")
+    assert verdict(zipped(tmp_path / "a.pt", members)).verdict == "malicious"
+
+
+def test_harm_behind_tensors_in_a_broken_zip_is_found(tmp_path):
+    content = torch_file({"w": torch.ones(3), "a": Harm()}) + b"suffix"
+    assert verdict(write(tmp_path / "a.ckpt", content)).verdict == "malicious"
+
+
+def test_the_pickles_of_a_broken_zip_share_their_steps(tmp_path):
+    bomb = zipped(tmp_path / "a.zip", {f"{n}.pkl": b"N0" * 2_000_000 for n in range(20)}, zipfile.ZIP_DEFLATED)
+    began = time.process_time()
+    assert verdict(write(bomb, bomb.read_bytes() + b"x")).verdict == "corrupt"
+    assert time.process_time() - began < 2

@@ -79,6 +79,10 @@ def test_parameters_and_their_kin_are_tensors(tmp_path):
         lambda tensors: {"model": tensors, "epoch": 3},
         lambda tensors: {"params_ema": tensors, "params": {"other": torch.ones(1)}},
         lambda tensors: {"module": {"state_dict": tensors}},
+        lambda tensors: {"net": tensors},
+        lambda tensors: {"ema": tensors, "epoch": 3},
+        lambda tensors: {"model_ema": tensors},
+        lambda tensors: {f"module.{name}": each for name, each in tensors.items()},
     ],
 )
 def test_wrappings_are_taken_off(tmp_path, wrap):

@@ -91,3 +91,13 @@ def test_a_model_is_found_by_its_hash(webui):
     digest = hashlib.sha256(b"models/Stable-diffusion/sub/photo.v2.ckpt").hexdigest()
     assert find_by_hash(digest[:10].upper(), [webui]).name == "photo.v2.ckpt"
     assert find_by_hash("0" * 64, [webui]) is None
+
+
+def test_folders_behind_links_are_searched_after_the_real_ones(tmp_path):
+    folder_of(tmp_path / "disk", "far.safetensors")
+    folder = folder_of(tmp_path / "models", "z/near.safetensors")
+    (folder / "a").symlink_to(folder / "z")
+    (folder / "linked").symlink_to(tmp_path / "disk")
+    (folder / "z" / "loop").symlink_to(folder)
+    assert find_model("far", [folder]) == folder / "linked" / "far.safetensors"
+    assert find_model("z/near", [folder]) == folder / "z" / "near.safetensors"

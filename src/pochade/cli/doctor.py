@@ -28,24 +28,34 @@ def doctor(
 ) -> None:
     """Tell what is wrong with model files, why it matters and which command mends it.
 
-    Exit code 1 when something is wrong.
+    Exit code 1 when something is wrong, 3 when a file is not there.
     """
     from pochade.cli.progress import watch  # deferred: the help needs none of these
+    from pochade.errors import MissingFileError
     from pochade.operations.doctor import Diagnosis, diagnosing
+    from pochade.operations.findings import unreadable
 
     found: list[Diagnosis] = []
+    code = 0
     for path in paths:
-        for each in watch(diagnosing(path, deep=not fast, base=base)):
-            found.append(each)
-            if not as_json:
-                tell(_told(each))
+        try:
+            for each in watch(diagnosing(path, deep=not fast, base=base)):
+                found.append(each)
+                if not as_json:
+                    tell(_told(each))
+        except MissingFileError as error:
+            if error.path == base:
+                raise
+            tell(f"Error: {error}", err=True)
+            found.append(Diagnosis(path, "unknown", (unreadable(path, error),)))
+            code = error.exit_code
     ill = sum(bool(each.problems) for each in found)
     if as_json:
         reports = [each.as_dict() for each in found]
         typer.echo(json.dumps(reports[0] if len(reports) == 1 else reports, indent=2, ensure_ascii=False))
     elif len(found) != 1:
         typer.echo(f"{len(found)} files, {ill} with problems")
-    raise typer.Exit(_FINDING if ill else 0)
+    raise typer.Exit(code or (_FINDING if ill else 0))
 
 
 def _told(diagnosis: "Diagnosis") -> str:

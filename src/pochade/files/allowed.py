@@ -6,7 +6,7 @@ programs leave beside the weights, which become passive stubs.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -151,12 +151,18 @@ _CONTAINERS: dict[str, Callable[..., object]] = {
     )},
 }  # fmt: skip
 _INERT = """
-builtins: int float str bool complex object slice
-__builtin__: int float str bool unicode long complex object slice
+builtins: int float str bool complex object slice range
+__builtin__: int float str bool unicode long complex object slice range xrange
+collections: Counter
+types: SimpleNamespace
+uuid: UUID
 typing: Any
 argparse: Namespace
 pathlib: Path PosixPath WindowsPath PurePath PurePosixPath PureWindowsPath
 datetime: datetime date time timedelta
+torch.torch_version: TorchVersion
+torch.serialization: _get_layout
+torch._utils: _rebuild_sparse_tensor _rebuild_meta_tensor_no_storage
 torch: device Generator memory_format contiguous_format strided
 torch: DoubleTensor FloatTensor HalfTensor BFloat16Tensor
 torch: LongTensor IntTensor ShortTensor CharTensor ByteTensor BoolTensor
@@ -168,6 +174,7 @@ torch.nn.modules.normalization: LayerNorm GroupNorm
 torch.nn.modules.sparse: Embedding
 torch.nn.modules.activation: ReLU ReLU6 LeakyReLU PReLU GELU SiLU Mish Softplus Sigmoid Tanh ELU Hardswish Softmax
 torch.nn.modules.activation: MultiheadAttention
+torch.nn.modules.loss: BCEWithLogitsLoss CrossEntropyLoss L1Loss MSELoss SmoothL1Loss
 torch.nn.modules.dropout: Dropout Dropout2d
 torch.nn.modules.pooling: AvgPool2d MaxPool2d AdaptiveAvgPool2d
 torch.nn.modules.upsampling: Upsample UpsamplingNearest2d
@@ -175,25 +182,48 @@ torch.nn.modules.pixelshuffle: PixelShuffle PixelUnshuffle
 numpy: dtype ndarray float64 float32 int64 int32 bool_
 numpy.core.multiarray: scalar _reconstruct
 numpy._core.multiarray: scalar _reconstruct
+numpy.core.numeric: _frombuffer
+numpy._core.numeric: _frombuffer
 omegaconf.dictconfig: DictConfig
 omegaconf.listconfig: ListConfig
 omegaconf.base: ContainerMetadata Metadata
 omegaconf.nodes: AnyNode StringNode IntegerNode FloatNode BooleanNode
-pytorch_lightning.callbacks.model_checkpoint: ModelCheckpoint
-pytorch_lightning.callbacks.early_stopping: EarlyStopping
-pytorch_lightning.callbacks.lr_monitor: LearningRateMonitor
-pytorch_lightning.callbacks.timer: Timer
-pytorch_lightning.utilities.parsing: AttributeDict
-lightning.pytorch.callbacks.model_checkpoint: ModelCheckpoint
-lightning.pytorch.callbacks.early_stopping: EarlyStopping
-lightning.pytorch.utilities.parsing: AttributeDict
 lightning_fabric.utilities.data: AttributeDict
 lightning.fabric.utilities.data: AttributeDict
 """
+_OF_LIGHTNING = """
+callbacks.model_checkpoint: ModelCheckpoint
+callbacks.early_stopping: EarlyStopping
+callbacks.lr_monitor: LearningRateMonitor
+callbacks.timer: Timer
+callbacks.model_summary: ModelSummary
+callbacks.rich_model_summary: RichModelSummary
+callbacks.progress: ProgressBar TQDMProgressBar RichProgressBar
+callbacks.progress.base: ProgressBarBase
+callbacks.progress.progress_bar: ProgressBar
+callbacks.progress.tqdm_progress: TQDMProgressBar
+callbacks.progress.rich_progress: RichProgressBar
+callbacks.device_stats_monitor: DeviceStatsMonitor
+utilities.parsing: AttributeDict
+"""
+_NETWORKS = """
+ultralytics.nn.tasks: DetectionModel SegmentationModel PoseModel ClassificationModel OBBModel
+ultralytics.nn.modules: Conv DWConv ConvTranspose Concat C2f C3 Bottleneck SPPF DFL Proto Detect Segment Pose Classify
+ultralytics.nn.modules.conv: Conv DWConv ConvTranspose Concat
+ultralytics.nn.modules.block: C2f C3 C3k C3k2 C2PSA PSA PSABlock Attention Bottleneck SPPF SCDown DFL Proto
+ultralytics.nn.modules.head: Detect Segment Pose Classify OBB
+ultralytics.utils: IterableSimpleNamespace
+ultralytics.yolo.utils: IterableSimpleNamespace
+"""
+_LIGHTNINGS = ("pytorch_lightning", "lightning.pytorch")
 
 
 def _stub(name: str) -> Known:
     return Known(name, lambda *arguments: Stub(name, arguments))
+
+
+def _bare(name: str) -> Callable[[], Stub]:
+    return lambda: Stub(name)
 
 
 def _table() -> dict[str, object]:
@@ -201,23 +231,31 @@ def _table() -> dict[str, object]:
     table |= {f"torch.storage {name}": StorageType(None) for name in ("UntypedStorage", "_UntypedStorage")}
     table |= {f"torch {name}": NumberFormat(dtype) for name, dtype in TORCH_DTYPES.items()}
     table |= {name: Known(name, make) for name, make in {**_REBUILDERS, **_CONTAINERS}.items()}
-    for line in _INERT.strip().splitlines():
+    lightning = [f"{root}.{line}" for root in _LIGHTNINGS for line in _OF_LIGHTNING.strip().splitlines()]
+    return table | {name: _stub(name) for name in _names([*_INERT.strip().splitlines(), *lightning])}
+
+
+def _names(lines: Iterable[str]) -> Iterator[str]:
+    """Yield `module name` of every name in lines of `module: name name …`."""
+    for line in lines:
         module, _, names = line.partition(":")
-        table |= {name: _stub(name) for name in (f"{module} {each}" for each in names.split())}
-    return table
+        yield from (f"{module} {each}" for each in names.split())
 
 
 ALLOWED = _table()
 """From `module name`, one space between, to what stands for it."""
 
+NETWORKS = {name: Known(name, _bare(name)) for name in _names(_NETWORKS.strip().splitlines())}
+"""Classes of other programs' networks. Pickles make them without arguments; made so, they do nothing."""
 
-def resolver(path: Path) -> Callable[[str, str], object]:
-    """Return the function that answers a pickle's names, or refuses them."""
+
+def resolver(path: Path, known: Mapping[str, object] = ALLOWED) -> Callable[[str, str], object]:
+    """Return the function that answers a pickle's names, or refuses those that are not known."""
 
     def resolve(module: str, name: str) -> object:
-        if " " in module or " " in name or f"{module} {name}" not in ALLOWED:
+        if " " in module or " " in name or f"{module} {name}" not in known:
             shown = f"{module}.{name}"[:200]
             raise UnsafeFileError(path, f"its pickle names {shown!r}, which no weights need", shown)
-        return ALLOWED[f"{module} {name}"]
+        return known[f"{module} {name}"]
 
     return resolve

@@ -1,6 +1,8 @@
 """What lies beside models: configurations, texts, pictures and arrays. Told apart only to say whether they are safe."""
 
+import codecs
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +17,9 @@ TEXTS = {".txt", ".md", ".csv", ".tsv", ".log", ".caption", ".html", ".css", ".j
 PROGRAMS = {".py", ".pyc", ".pyd", ".so", ".dll", ".exe", ".sh", ".bat", ".cmd", ".ps1", ".msi", ".jar", ".vbs", ".scr"}
 """Suffixes of what can be started."""
 
+MODELS = {".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", ".pkl", ".onnx", ".gguf", ".zip", ".npz", ".npy"}
+"""Suffixes of files that are nothing without their content."""
+
 NAMES = {"license", "readme", "notice", ".gitattributes", ".gitignore", ".ds_store", "thumbs.db", "desktop.ini"}
 """Names of files that lie about in folders and that no loader opens."""
 
@@ -23,7 +28,21 @@ _MOST_CONFIG = 1_000_000
 _MOST_NODES = 100_000
 _DEEPEST = 100
 _PYTHON_TAG = "tag:yaml.org,2002:python/"
-_KNOWN_TARGETS = re.compile(r"(?:ldm|sgm|cldm|annotator)(?:\.\w+)+|torch\.nn\.Identity|torch\.optim\.\w+\.LambdaLR")
+_KNOWN_TARGETS = re.compile(
+    r"(?:ldm|sgm|cldm|annotator)(?:\.\w+)+|torch\.nn\.Identity|torch\.optim\.\w+\.LambdaLR"
+    r"|modules\.models\.diffusion\.ddpm_edit\.(?:DDPM|LatentDiffusion|Layout2ImgDiffusion|DiffusionWrapper)"  # of A1111
+    r"|modules\.(?:xlmr|xlmr_m18)\.BertSeriesModelWithTransformation|modules\.models\.sd3\.sd3_model\.SD3Inferencer"
+)
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_NO_TEXT = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f]")  # in GBK, Latin-1 and the like no more than in ASCII
+_FOREIGN = {  # no file of safetensors begins like these
+    "a picture of another kind": rb"BM.{4}\0{4}|.{4}ftyp(?:avi|hei|mif)"
+    rb"|II\*\0(?!\0{4})|MM\0\*|8BPS|\0\0[\1\2]\0[\1-\x40]|\0{3}\x0cJXL ",
+    "a video or sound": rb".{4}ftyp|\x1a\x45\xdf\xa3|OggS|ID3|fLaC|RIFF.{4}(?:AVI |WAVE)",
+    "an ONNX network": rb"\x08[\1-\x20]\x12[\1-\x40][ -~]",
+    "a GGUF model": rb"GGUF[\1-\x10]\0{3}",
+    "a document": rb"%PDF-",
+}
 _NPY = b"\x93NUMPY"
 
 
@@ -80,8 +99,26 @@ def check_toml(file: MappedFile) -> None:
 
 
 def check_text(file: MappedFile) -> None:
-    """Refuse what is no text."""
-    _text(file, _MOST_TEXT)
+    """Refuse what is no text; people write it in many encodings."""
+    content = _content(file, _MOST_TEXT)
+    is_wide = content.startswith(_UTF16)
+    try:
+        str(content, "utf-16" if is_wide else "utf-8")
+    except UnicodeDecodeError as error:
+        if is_wide or _NO_TEXT.search(content):
+            raise file.malformed(f"is no text: {error.reason} at byte {error.start}") from error
+
+
+def foreign(path: Path, head: bytes) -> str | None:
+    """Tell what a file is that begins like something else than a model, unless it calls itself a model of torch's."""
+    if path.suffix.lower() in MODELS - {".onnx", ".gguf"}:
+        return None
+    return next((kind for kind, mark in _FOREIGN.items() if re.match(mark, head, re.DOTALL)), None)
+
+
+def is_placeholder(path: Path) -> bool:
+    """Tell whether a file is empty and should be, as `Put VAE here.txt` or a lock."""
+    return os.path.isfile(path) and not os.path.getsize(path) and path.suffix.lower() not in MODELS
 
 
 def is_companion(path: Path) -> bool:
@@ -114,11 +151,15 @@ def check_picture(file: MappedFile) -> None:
         raise file.malformed(f"is a broken picture: {_first_line(error)}") from error
 
 
-def _text(file: MappedFile, most: int) -> str:
+def _content(file: MappedFile, most: int) -> bytes:
     if file.size > most:
         raise file.malformed(f"has {file.size} bytes; such a text has {most} at most")
+    return bytes(file.data[:])
+
+
+def _text(file: MappedFile, most: int) -> str:
     try:
-        return str(bytes(file.data[:]), "utf-8-sig")
+        return str(_content(file, most), "utf-8-sig")
     except UnicodeDecodeError as error:
         raise file.malformed(f"is no text: {error.reason} at byte {error.start}") from error
 

@@ -1,27 +1,24 @@
 """Is a file safe to load? What is scanned is what would be read: the same readers, the same allow-list.
 
 safe        everything in it is known and inert
-suspicious  nothing in it acts by itself, but it is not what it pretends to be, or it is a program
+suspicious  nothing in it acts by itself, but it is not what it pretends to be, or it is or needs a program
 malicious   it holds something that could act when it is loaded
 corrupt     it cannot be read, so that nothing can be promised
 """
 
-import os
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from pochade.errors import FileError, MalformedFileError, MissingFileError, UnsafeFileError
-from pochade.files import pictures, plain, torch_tar, torch_zip, zips
-from pochade.files.allowed import resolver
+from pochade.files import pictures, plain, probing, torch_tar, torch_zip, zips
 from pochade.files.containers import HEAD, container_of
-from pochade.files.mapped import MappedFile, mapped
-from pochade.files.pickles import Machine
+from pochade.files.mapped import MappedFile, mapped, reading
+from pochade.files.walking import walked
 
 Answer = Literal["safe", "suspicious", "malicious", "corrupt"]
 _WORST_FIRST: tuple[Answer, ...] = ("malicious", "corrupt", "suspicious", "safe")
@@ -57,31 +54,60 @@ class Verdict:
 def scan(path: Path | str) -> Iterator[Verdict]:
     """Yield the verdict on a file, or on every file below a folder in order of their names.
 
-    Raises MissingFileError when there is nothing of this name; no file below it, however broken, raises anything.
+    Folders behind links come last, each once, then those that cannot be listed. Raises FileError when there is nothing
+    of this name, or it cannot be told; no file below it, however broken, raises anything.
     """
     path = Path(path)
-    if not path.exists():
+    with reading(path):
+        is_there, is_folder = path.exists(), path.is_dir()
+    if not is_there:
         raise MissingFileError(path, "there is no such file or folder")
-    if not path.is_dir():
+    if not is_folder:
         yield _verdict(path, 0)
         return
-    for folder, folders, names in os.walk(path):
-        folders.sort()
-        for name in sorted(names):
-            yield _verdict(Path(folder) / name, 0)
+    refused: list[OSError] = []
+    for folder, _, names in walked(path, refused.append):
+        for name in names:
+            yield _verdict(folder / name, 0)
+    for error in refused:
+        yield _corrupt(
+            Path(error.filename or path), f"cannot be listed, so that nothing in it is known: {error.strerror}"
+        )
+
+
+def unread(path: Path, error: FileError) -> Verdict:
+    """The verdict on what cannot be read, in the words of its error."""
+    return _corrupt(path, str(error).removeprefix(f"{error.path}: "))
+
+
+def _corrupt(path: Path, problem: str) -> Verdict:
+    return Verdict(path, "corrupt", (Finding("", "", problem),))
 
 
 def _verdict(path: Path, depth: int) -> Verdict:
     try:
         with mapped(path) as file:
-            return _look(file, depth)
+            return _beyond_readers(file, depth)
     except UnsafeFileError as error:
         return Verdict(path, "malicious", (Finding(error.where, error.what, error.problem),))
     except FileError as error:
-        if (hidden := _hidden(path)) is not None:
-            return Verdict(path, "malicious", (hidden,))
-        problem = str(error).removeprefix(f"{error.path}: ")
-        return Verdict(path, "corrupt", (Finding("", "", problem),))
+        return Verdict(path, "safe") if plain.is_placeholder(path) else unread(path, error)
+
+
+def _beyond_readers(file: MappedFile, depth: int) -> Verdict:
+    """What our readers say; what they refuse is looked at once more, as other programs would read it."""
+    try:
+        return _look(file, depth)
+    except UnsafeFileError as error:
+        if not probing.is_network(file, error):
+            raise
+        why = (
+            f"its pickle names the class {error.what!r}, which its own program has to run; it is no model for pictures"
+        )
+        return Verdict(file.path, "suspicious", (Finding(error.where, error.what, why),))
+    except FileError:
+        probing.refuse_hidden(file)
+        raise
 
 
 def _look(file: MappedFile, depth: int) -> Verdict:
@@ -100,8 +126,11 @@ def _look(file: MappedFile, depth: int) -> Verdict:
     suffix = file.path.suffix.lower()
     if suffix in plain.PROGRAMS:
         return Verdict(file.path, "suspicious", (Finding("", suffix, "is a program; no model needs one"),))
-    container = container_of(head)
-    if container is None or (plain.is_companion(file.path) and not head.startswith(_LOADED)):
+    container, kind = container_of(head), plain.foreign(file.path, head)
+    if container is None or kind or (plain.is_companion(file.path) and not head.startswith(_LOADED)):
+        probing.refuse_calls(file)
+        if kind:
+            return Verdict(file.path, "safe", (Finding("", "", f"is {kind}: no model, and safe to leave where it is"),))
         plain.check_other(file)
         return Verdict(file.path, "safe")
     container.read(file)
@@ -109,24 +138,6 @@ def _look(file: MappedFile, depth: int) -> Verdict:
         why = "is a pickle that calls itself safetensors; this one is harmless, but its maker hides what it is"
         return Verdict(file.path, "suspicious", (Finding("", container.name, why),))
     return Verdict(file.path, "safe")
-
-
-def _hidden(path: Path) -> Finding | None:
-    """What a broken zip holds that acts all the same: other readers forgive what ours refuses."""
-    try:
-        with mapped(path) as file:
-            for name, content in zips.salvaged(file, ".pkl"):
-                with suppress(MalformedFileError):  # the next one may be whole
-                    Machine(path, content, resolver(path), _anything, where=name).run()
-    except UnsafeFileError as error:
-        return Finding(error.where, error.what, error.problem)
-    except FileError:
-        return None
-    return None
-
-
-def _anything(identity: object) -> object:
-    return identity
 
 
 def _archive(file: MappedFile, depth: int, members: Iterator[tuple[str, Path]]) -> Verdict:

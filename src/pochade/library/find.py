@@ -1,12 +1,12 @@
 """Find a model by the name people use for it, in folders laid out by A1111, ComfyUI or the user."""
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pochade.errors import MissingFileError, PochadeError, UnknownNameError, UsageError
 from pochade.files.folders import INDEX
+from pochade.files.walking import walked
 from pochade.library.hashes import sha256
 
 # The sub-folders of one kind; the first ones that exist are searched, else the given folder itself.
@@ -26,21 +26,48 @@ _SUFFIXES = {".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".sft"}
 _SHORT_HASH = re.compile(r"\s*\[[0-9a-f]{8,64}\]$")  # A1111 shows "name [hash]"
 
 
-def find_model(name: str, folders: Sequence[Path], kind: str = "checkpoint") -> Path:
-    """The file called `name`: a path, a path inside a folder, a file name or its stem, in any case of letters."""
-    if Path(name).is_file() or Path(name, _MARKS.get(kind, INDEX)).is_file():
+def find_model(name: str, folders: Sequence[Path], kind: str = "checkpoint", alone: bool = False) -> Path:
+    """The file called `name`: a path, a path inside a folder, a file name or its stem, in any case of letters.
+
+    It is the first of several, unless `alone` refuses them with a UsageError.
+    """
+    if _is_model(name, kind):
         return Path(name)
     if not folders or Path(name).is_absolute():
         raise _absent(name, kind)
     wanted = _folded(_SHORT_HASH.sub("", name))
     found = list(_models(folders, kind))
     for spell in (_relative, _file_name, _relative_stem, _stem):
-        for root, path in found:
-            if spell(root, path) == wanted:
-                return path
+        if same := [path for root, path in found if spell(root, path) == wanted]:
+            return _only(name, same) if alone else same[0]
     if not found:
         raise UsageError(f"There is no {kind} in {', '.join(map(str, folders))}; check --models and POCHADE_MODELS.")
     raise UnknownNameError(kind, name, sorted({_display_name(path) for _, path in found}))
+
+
+def find_in(name: str, folder: Path, kind: str = "checkpoint") -> Path:
+    """The file called `name`: a path, or the name or stem of a file that lies in a folder itself, not below it."""
+    if _is_model(name, kind):
+        return Path(name)
+    near = [each for each in sorted(folder.iterdir()) if each.suffix.lower() in _SUFFIXES and each.is_file()]
+    wanted = _folded(name)
+    same = [each for each in near if wanted in (_file_name(folder, each), _stem(folder, each))]
+    if same:
+        return _only(name, same)
+    if not near or Path(name).suffix.lower() in _SUFFIXES or len(Path(name).parts) > 1:
+        raise _absent(name, kind)
+    raise UnknownNameError(kind, name, [_display_name(each) for each in near])
+
+
+def _is_model(name: str, kind: str) -> bool:
+    return Path(name).is_file() or Path(name, _MARKS.get(kind, INDEX)).is_file()
+
+
+def _only(name: str, found: Sequence[Path]) -> Path:
+    """The one file of a name. Raises UsageError where there are several."""
+    if len(found) > 1:
+        raise UsageError(f"{name!r} may be {found[0]} or {found[1]}; write its path or its name's ending too.")
+    return found[0]
 
 
 def _absent(name: str, kind: str) -> PochadeError:
@@ -86,14 +113,13 @@ def places_of(folders: Iterable[Path], kind: str) -> list[Path]:
 
 
 def models_below(root: Path) -> Iterator[Path]:
-    """Every model file below a folder, in a fixed order; a diffusers folder is one model."""
-    for folder, inner, names in os.walk(root):
-        inner.sort()
+    """Every model file below a folder, also through links, in a fixed order; a diffusers folder is one model."""
+    for folder, inner, names in walked(root):
         if INDEX in names:
             inner.clear()
-            yield Path(folder)
+            yield folder
         else:
-            yield from (Path(folder, name) for name in sorted(names) if Path(name).suffix.lower() in _SUFFIXES)
+            yield from (folder / name for name in names if Path(name).suffix.lower() in _SUFFIXES)
 
 
 def _fits(path: Path, kind: str) -> bool:
