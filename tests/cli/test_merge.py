@@ -84,3 +84,25 @@ def test_wrong_usage_is_2(run, two):
     assert run("merge", "a + 1", "-o", "x.safetensors").exit_code == 2
     assert "part and a weight" in run("merge", "--method", "sigmoid", "a", "b", "--part", "vae", "-o", "x").stderr
     assert not (two / "x.safetensors").exists()
+
+
+def test_names_are_those_of_this_folder_and_of_one_file_only(run, two):
+    (two / "below").mkdir()
+    files.save(two / "below/c.safetensors", {NAME: np.ones(4, np.float32)})
+    done = run("merge", "0.5*a + 0.5*c", "-o", "x.safetensors")
+    assert (done.exit_code, "no checkpoint named 'c'" in done.stderr) == (2, True)
+    assert run("merge", "0.5*a + 0.5*c.safetensors", "-o", "x.safetensors").exit_code == 3
+    assert run("merge", "0.5*a + 0.5*c", "--models", ".", "-o", "x.safetensors").exit_code == 0
+    files.save(two / "a.ckpt", {NAME: np.ones(4, np.float32)})
+    done = run("merge", "0.5*a + 0.5*b", "-o", "y.safetensors")
+    assert (done.exit_code, "'a' may be a.ckpt or a.safetensors" in done.stderr) == (2, True)
+    (two / "beside").mkdir()
+    files.save(two / "beside/c.safetensors", {NAME: np.ones(4, np.float32)})
+    done = run("merge", "0.5*a.ckpt + 0.5*c", "--models", ".", "-o", "y.safetensors")
+    assert (done.exit_code, "'c' may be" in done.stderr) == (2, True)
+
+
+def test_a_recipe_and_a_repetition_exclude_each_other(run, two):
+    assert run("merge", "0.5*a + 0.5*b", "-o", "x.safetensors").exit_code == 0
+    done = run("merge", "0.1*a + 0.9*b", "--recipe-of", "x.safetensors", "-o", "y.safetensors")
+    assert (done.exit_code, "not both" in done.stderr) == (2, True)

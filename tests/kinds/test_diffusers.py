@@ -10,7 +10,7 @@ import transformers
 from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 from diffusers.pipelines.stable_diffusion import StableUnCLIPImageNormalizer
 
-from pochade import files
+from pochade import families, files
 from pochade.errors import MalformedFileError
 from pochade.files import LazyArray, TensorInfo, Weights
 from pochade.files.folders import INDEX
@@ -231,3 +231,13 @@ def test_a_vae_without_levels_is_refused():
     tensors = without(shapes("sd15.ldm"), "first_stage_model.encoder.down.")
     with pytest.raises(MalformedFileError, match="cannot be described"):
         as_folder(hollow(tensors), None)
+
+
+def test_a_text_encoder_where_sdxl_has_it_is_put_where_its_unet_s_family_has_it(tmp_path):
+    start, place = "cond_stage_model.model.", "conditioner.embedders.0.model."
+    tensors = narrow(shapes("sd2-base.ldm"), 2)
+    moved = {place + name.removeprefix(start) if name.startswith(start) else name: tensors[name] for name in tensors}
+    path = files.save(tmp_path / "a.safetensors", {name: np.zeros(moved[name], np.float16) for name in moved})
+    found = open_model(path)
+    assert set(found) == set(tensors)
+    assert families.recognise(found.shapes()) is families.SD2

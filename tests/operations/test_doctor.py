@@ -250,3 +250,14 @@ def test_no_advice_is_given_that_convert_would_refuse(tmp_path):
     network = {"linear.0.weight": torch.ones(4, 4), "linear.0.bias": torch.ones(4)}
     torch.save({320: (network, network), "activation_func": "relu"}, tmp_path / "h.pt")
     assert [each.code for each in diagnose(tmp_path / "h.pt").problems] == []
+
+
+def test_paths_in_messages_keep_their_letters(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = files.save(tmp_path / "whole.safetensors", arrays()).parent / "sh"
+    (folder / "unet").mkdir(parents=True)
+    (folder / "model_index.json").write_text('{"_class_name": "X", "unet": ["diffusers", "UNet2DConditionModel"]}')
+    index = {"weight_map": {"conv_in.weight": "a.safetensors"}}
+    (folder / "unet/diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps(index))
+    (problem,) = diagnose(folder.relative_to(tmp_path)).problems
+    assert problem.message.startswith("sh/unet/")

@@ -1,6 +1,7 @@
 """Diffusers folders written and read back: nothing is lost, and diffusers' own classes compute the same."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -107,6 +108,14 @@ def test_its_scheduler_decides_the_prediction(shipped, tmp_path):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"prediction_type": "v_prediction"}))
     assert pochade.inspect(target)["prediction"] == "v"
     assert pochade.inspect(convert(target, tmp_path / "v.safetensors"))["prediction"] == "v"
+
+
+def test_without_a_scheduler_nothing_tells_the_prediction(tmp_path):
+    source = files.save(tmp_path / "a.safetensors", numbered(narrow(shapes("sd2-v.ldm"))))
+    folder = convert(source, tmp_path / "folder")
+    assert pochade.inspect(folder)["prediction"] == "epsilon"
+    shutil.rmtree(folder / "scheduler")
+    assert pochade.inspect(folder)["prediction"] is None
 
 
 def test_steps_grow_to_the_whole_and_the_folder_comes_last(tmp_path):

@@ -92,8 +92,8 @@ def test_absurdly_many_position_numbers_are_not_read(tmp_path):
     path.write_bytes(len(header).to_bytes(8, "little") + header)
     os.truncate(path, 8 + len(header) + 8 * count)
     report = inspect(path)
-    assert codes(report) == ["clip-position-ids"]
-    assert str(count) in report["problems"][0]["message"]
+    assert codes(report) == ["incomplete", "clip-position-ids"]
+    assert str(count) in report["problems"][1]["message"]
 
 
 def test_schedules_of_parts_mix_no_precision(tmp_path):
@@ -258,3 +258,37 @@ def test_inspecting_imports_no_torch():
     program = "import sys, pochade.operations; print(sorted({'torch', 'ml_dtypes', 'PIL'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+SD15 = narrow(shapes("sd15.ldm"), 4)
+
+
+@pytest.mark.parametrize(
+    ("width", "name", "family"),
+    [
+        (768, "text_model.embeddings.token_embedding.weight", None),
+        (1280, "text_model.embeddings.token_embedding.weight", "sdxl"),
+        (1024, "token_embedding.weight", "sd2"),
+    ],
+)
+def test_a_text_encoder_alone_is_told_by_its_width(tmp_path, width, name, family):
+    report = inspect(files.save(tmp_path / "x.safetensors", {name: np.zeros((2, width), np.float16)}))
+    assert (report["kind"], report["family"]) == ("text-encoder", family)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "beside", "prediction"),
+    [
+        ({}, "", "epsilon"),
+        ({"modelspec.architecture": "stable-diffusion-v2-768-v"}, "", "v"),
+        ({"modelspec.prediction_type": "V_PREDICTION"}, "", "v"),
+        ({}, 'model:\n  params: {parameterization: "v"}\n', "v"),
+        ({}, '{"model": {"params": {"scale": 1, "parameterization": "v"}}}', "v"),
+        ({}, '# model: {parameterization: "v"}\n', "epsilon"),
+    ],
+)
+def test_prediction_is_read_as_people_write_it(tmp_path, metadata, beside, prediction):
+    arrays = {name: np.zeros(shape, np.float16) for name, shape in SD15.items()}
+    path = files.save(tmp_path / "x.safetensors", arrays, metadata)
+    path.with_suffix(".yaml").write_text(beside)
+    assert inspect(path)["prediction"] == prediction

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import ml_dtypes
@@ -11,9 +12,10 @@ import pytest
 import pochade
 from pochade import files
 from pochade.errors import MalformedFileError, UnknownNameError, UsageError
+from pochade.events import Warned
 from pochade.operations.blocks import block_weights, blocks_of
 from pochade.operations.expression import parse
-from pochade.operations.merge import Merge, merged
+from pochade.operations.merge import Merge, merged, merging
 from pochade.operations.recipes import recipe_in
 
 from ..families.manifests import narrow, shapes
@@ -327,3 +329,72 @@ def test_models_may_come_in_different_pieces():
     models = [files.Weights.from_arrays({"a": one}), files.Weights({"a": thirds})]
     found = merged(models, Merge(factors=(0.5, 0.5)))["a"]
     np.testing.assert_array_equal(found, ((one.astype(np.float32) + other) / 2).astype(np.float16))
+
+
+def told(*inputs):
+    """Models whose UNets take so many channels; the numbers of each are its place in the list."""
+    start = "model.diffusion_model."
+    names = (f"{start}input_blocks.0.0.weight", f"{start}input_blocks.1.1.proj_in.weight")
+    return [
+        files.Weights.from_arrays(
+            {names[0]: np.full((2, channels, 3, 3), number, np.float32), names[1]: np.zeros((2, 2, 1, 1), np.float32)}
+        )
+        for number, channels in enumerate(inputs, 1)
+    ]
+
+
+@pytest.mark.parametrize("channels", [(9, 8), (9, 5), (8, 4, 9)])
+def test_models_that_see_different_things_do_not_mix(channels):
+    with pytest.raises(UsageError, match="do not mix, since what they see"):
+        merged(told(*channels), Merge(factors=(1.0,) * len(channels)))
+
+
+def test_the_special_model_must_be_the_first():
+    with pytest.raises(UsageError, match="must be the first one"):
+        merged(told(4, 9, 4), Merge(factors=(1.0, 1.0, -1.0)))
+    found = merged(told(9, 9, 4), Merge(factors=(0.5, 0.25, 0.25)))["model.diffusion_model.input_blocks.0.0.weight"]
+    assert found[0, :, 0, 0].tolist() == [1.75] * 4 + [1.0] * 5
+
+
+def test_only_a_difference_of_models_that_predict_something_else_is_taken(tmp_path):
+    for name, prediction in (("a", "epsilon"), ("b", "v"), ("c", "v")):
+        files.save(tmp_path / f"{name}.safetensors", model(1), {"modelspec.prediction_type": prediction})
+    a, b, c = (files.open(tmp_path / f"{name}.safetensors") for name in "abc")
+    for merge in (Merge(factors=(0.5, 0.5)), Merge(method="slerp", alpha=0.5)):
+        with pytest.raises(UsageError, match=r"a\.safetensors predicts epsilon and b\.safetensors predicts v"):
+            merged([a, b], merge)
+    assert merged([a, b, c], Merge(factors=(1.0, 1.0, -1.0)))
+    with pytest.raises(UsageError, match="predict neither"):
+        merged([b, c, a], Merge(factors=(1.0, -1.0, 1.0)))
+
+
+def warnings(merge, paths, target):
+    return [event.message for event in merging(paths, merge, target) if isinstance(event, Warned)]
+
+
+def test_what_not_all_models_have_is_told(three, tmp_path):
+    tensors = {name: each for name, each in model(5).items() if ".output_blocks.7." not in name}
+    cut = files.save(tmp_path / "cut.safetensors", tensors)
+    count = len(model(5)) - len(tensors)
+    half = Merge(factors=(0.5, 0.5))
+    (said,) = warnings(half, [three[0], cut], tmp_path / "x.safetensors")
+    assert said.startswith(f"{count} tensors are not in every model (")
+    assert warnings(half, three[:2], tmp_path / "y.safetensors") == []
+
+
+def test_few_bits_of_the_first_model_are_told(tmp_path):
+    name = "encoder.conv_in.weight"
+    small, wide = (
+        files.save(tmp_path / f"{title}.safetensors", {name: np.ones(4, dtype)})
+        for title, dtype in (("small", ml_dtypes.float8_e4m3fn), ("wide", np.float16))
+    )
+    half, target = Merge(factors=(0.5, 0.5)), tmp_path / "x.safetensors"
+    (said,) = warnings(half, [small, wide], target)
+    assert "rounded to F8_E4M3" in said
+    assert warnings(half, [wide, small], target) == []
+    assert warnings(replace(half, dtype="fp16"), [small, wide], target) == []
+
+
+def test_weights_that_do_not_add_up_are_told(three, tmp_path):
+    with pytest.raises(UsageError, match=r"only a\.safetensors times 0\.5; weights should add up to 1"):
+        pochade.merge("0.5*a", tmp_path / "x.safetensors", folders=[tmp_path])

@@ -54,13 +54,19 @@ def merge(
 
     from pochade.cli.progress import watch
     from pochade.errors import UsageError
-    from pochade.library import find_model
+    from pochade.library.find import find_in, find_model
     from pochade.operations import recipes
     from pochade.operations.merge import Merge, merging
 
     folders = [each for each in models or () if each.is_dir()]
     named = [str(each) for each in models or () if not each.is_dir()] + (recipe or [])
-    find = partial(find_model, folders=[*folders, recipe_of.parent if recipe_of else Path()])
+    beside = recipe_of.parent if recipe_of else Path()
+    if folders:
+        find = partial(find_model, folders=[*folders, beside] if recipe_of else folders, alone=True)
+    else:
+        find = partial(find_in, folder=beside)
+    if recipe_of and (named or method):
+        raise UsageError("Give a recipe, or --recipe-of FILE to repeat the merge that made it; not both.")
     if recipe_of:
         paths, merge = recipes.recipe_in(recipe_of, find, [*folders, recipe_of.parent])
     elif method:

@@ -12,7 +12,8 @@ from pochade.errors import MalformedFileError
 from pochade.files.pickles import Known, Stub
 from pochade.files.weights import LazyArray
 
-_WRAPPERS = ("state_dict", "params_ema", "params", "model", "module")
+_WRAPPERS = ("state_dict", "params_ema", "params", "model", "module", "net", "ema", "model_ema")
+_PARALLEL = "module."  # torch's wrapper for several devices puts this before every name
 _DEEPEST = 12
 _NUMBERS = re.compile("f[248]|[iu][1248]|b1")
 _MOST_VALUES = 2_000_000
@@ -37,6 +38,8 @@ def unwrapped(path: Path, value: object) -> tuple[dict[str, LazyArray], dict[str
             raise MalformedFileError(path, f"holds two tensors named {name[:200]!r}")
         else:
             tensors[name] = each
+    if all(name.startswith(_PARALLEL) for name in tensors):
+        tensors = {name.removeprefix(_PARALLEL): each for name, each in tensors.items()}
     return tensors, extra
 
 

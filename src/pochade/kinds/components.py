@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from pochade.kinds.checkpoint import TRAINING
 
-UNET, VAE, TEXT, CONTROLNET = "unet", "vae", "text-encoder", "controlnet"
+UNET, VAE, TEXT, TEXT_2, CONTROLNET = "unet", "vae", "text-encoder", "text-encoder-2", "controlnet"
 IN_CHECKPOINT = ("model.diffusion_model.", "model_ema.diffusion_model")
 _PREFIXES: dict[str, tuple[str, ...]] = {
     UNET: (
@@ -16,8 +16,11 @@ _PREFIXES: dict[str, tuple[str, ...]] = {
         "first_stage_model.", "quant_conv.", "post_quant_conv.", "decoder.", "encoder.conv", "encoder.norm_out",
         "encoder.down.", "encoder.mid.", "encoder.down_blocks.", "encoder.mid_block.",
     ),
-    TEXT: ("cond_stage_model.", "conditioner.embedders.0.", "text_model.", "embeddings.", "encoder.layers."),
-    "text-encoder-2": ("conditioner.embedders.1.",),
+    TEXT: (
+        "cond_stage_model.", "conditioner.embedders.0.", "text_model.", "embeddings.", "encoder.layers.",
+        "transformer.resblocks.", "token_embedding.", "ln_final.",
+    ),
+    TEXT_2: ("conditioner.embedders.1.",),
     CONTROLNET: (
         "control_model.", "controlnet_", "input_hint_block.", "zero_convs.", "middle_block_out.", "lora_controlnet",
     ),
@@ -31,7 +34,7 @@ _LOOSE: dict[str, tuple[str, ...]] = {
         "class_embedding.",
     ),
     CONTROLNET: ("conv_in.", "label_emb.", "add_embedding.", "class_embedding.", "difference"),
-    TEXT: ("final_layer_norm.", "logit_scale", "text_projection"),
+    TEXT: ("final_layer_norm.", "logit_scale", "text_projection", "positional_embedding"),
 }  # fmt: skip
 """Names too plain to tell a part, yet at home in one that is there."""
 

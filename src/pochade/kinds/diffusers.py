@@ -13,7 +13,7 @@ from pochade.families.family import Prediction
 from pochade.files import LazyArray, Weights
 from pochade.files.folders import INDEX
 from pochade.kinds import checkpoint, controlnet, image_parts
-from pochade.kinds.components import CONTROLNET, UNET, VAE, components
+from pochade.kinds.components import CONTROLNET, IN_CHECKPOINT, UNET, VAE, components
 from pochade.kinds.descriptions import Table, describe
 from pochade.kinds.image_descriptions import embedding_width, needs_statistics, with_image_parts
 from pochade.kinds.image_parts import ENCODER, NORMALIZER, STATISTICS, ImagePart, image_part_of
@@ -22,6 +22,7 @@ from pochade.kinds.recognition import recognise
 from pochade.layouts.packing import Names, packed, unpacked
 
 _NEEDLESS = "safety_checker/"
+_FIRST_TEXT = "conditioner.embedders.0."
 _MARKS = ("down_blocks.", "encoder.down_blocks.", "controlnet_down_blocks.")
 _LAYOUTS = {UNET: layouts.unet, CONTROLNET: layouts.controlnet}
 _PREDICTIONS: dict[str, Prediction] = {"v_prediction": "v", "epsilon": "epsilon"}
@@ -39,7 +40,22 @@ def open_model(path: Path | str) -> Weights:
     weights = files.open(path)
     if weights.format == "diffusers" and any("/" in name for name in weights):
         return _checkpoint(weights)
+    if any(name.startswith(_FIRST_TEXT) for name in weights):
+        return _text_in_place(weights)
     return _part_alone(weights) if any(name.startswith(_MARKS) for name in weights) else weights
+
+
+def _text_in_place(weights: Weights) -> Weights:
+    """Return a checkpoint with its text encoder where its UNet's family has it; SD2-Turbo has it where SDXL does."""
+    shapes = weights.shapes()
+    family = families.recognise({name: shapes[name] for name in shapes if name.startswith(IN_CHECKPOINT)})
+    if family is None or family.has_text(shapes):
+        return weights
+    place = family.encoders[0].prefix
+    found = _FIRST_TEXT + place.split(".", 1)[1]
+    return _renamed(
+        weights, {name: place + name.removeprefix(found) if name.startswith(found) else name for name in weights}
+    )
 
 
 def _part_alone(weights: Weights) -> Weights:
@@ -131,7 +147,9 @@ def _statistics(weights: Weights) -> dict[str, LazyArray]:
 def _scheduled(folder: Weights, branch: Variant | None) -> tuple[dict[str, str], dict[str, LazyArray]]:
     """What the folder's scheduler says beyond its UNet's branch, as a file's metadata and marker tensors say it."""
     configs = folder.extra.get("configs")
-    scheduler = configs.get("scheduler", {}) if isinstance(configs, dict) else {}
+    scheduler = configs.get("scheduler") if isinstance(configs, dict) else None
+    if not isinstance(scheduler, dict):
+        return {}, {}
     stated = _PREDICTIONS.get(str(scheduler.get("prediction_type", "epsilon")))
     reaches_zero = scheduler.get("rescale_betas_zero_snr") is True
     told = branch is not None and branch.prediction == stated

@@ -15,8 +15,10 @@ V_MARKER = "v_pred"
 """The name of an empty tensor that says v."""
 ZERO_SNR_MARKER = "ztsnr"
 """The name of an empty tensor that says: trained up to noise alone."""
-# YAML may be written as JSON too, with quotes around the names
-_PARAMETERIZATION = re.compile(rb"""^[ \t]*["']?parameterization["']?:\s*["']?(v|eps)\b""", re.MULTILINE)
+_ARCHITECTURE = "modelspec.architecture"
+_ARCHITECTURE_OF_V = "-768-v"
+# YAML may be written as JSON too, with quotes around the names and all in one line; comments do not count
+_PARAMETERIZATION = re.compile(rb"""^[^#\n]*?\bparameterization["']?[ \t]*:\s*["']?(v|eps)\b""", re.MULTILINE)
 _MOST_CONFIG = 1_000_000
 _STEPS_OF_SD2_BASE = 875_000  # no other release stopped there
 
@@ -30,8 +32,9 @@ def prediction_of(weights: Weights, family: Family) -> Prediction | None:
     """Return it by marker, metadata, the configuration beside the file, else as its branch does; None if all are
     silent.
     """
-    stated = weights.metadata.get(STATED) or _stated_beside(weights.path)
-    if V_MARKER in weights or stated.startswith("v"):
+    stated = weights.metadata.get(STATED, "").lower() or _stated_beside(weights.path)
+    architecture = weights.metadata.get(_ARCHITECTURE, "").lower()
+    if V_MARKER in weights or stated.startswith("v") or (not stated and architecture.endswith(_ARCHITECTURE_OF_V)):
         return "v"
     if stated.startswith("eps") or weights.extra.get("global_step") == _STEPS_OF_SD2_BASE:
         return "epsilon"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 from pochade.kinds import embedding, upscaler
-from pochade.kinds.components import TEXT, UNET, VAE, components
+from pochade.kinds.components import TEXT, TEXT_2, UNET, VAE, components
 from pochade.kinds.lora import Shapes, algorithm
 
 _CONTROL = ("zero_convs.0.0.weight", "controlnet_cond_embedding.conv_in.weight", "lora_controlnet")
@@ -52,6 +52,7 @@ _RULES: tuple[tuple[str, Callable[[Shapes], bool]], ...] = (
     ("unet", _holds(UNET)),
     ("vae", _holds(VAE)),
     ("text-encoder", _holds(TEXT)),
+    ("text-encoder", _holds(TEXT_2)),
 )
 
 

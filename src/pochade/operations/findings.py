@@ -23,6 +23,7 @@ _SUFFIXES = {"safetensors": {".safetensors"}, "ckpt": {".ckpt", ".pt", ".pth", "
 _CUT = ("is cut", "is empty", "truncated")
 _OVERLAPS = "overlaps"
 _MOST_POSITIONS = 100_000
+_TOLD_APART = (VAE, TEXT)
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,10 @@ def listed(names: Sequence[str]) -> str:
 
 def unreadable(path: Path, error: FileError) -> Problem:
     """Return what an error says of a file that cannot be opened."""
-    text = str(error).removeprefix(f"{path}: ")
-    text = text[:1].upper() + text[1:]
+    text = str(error)
+    if text.startswith(begin := f"{path}: "):  # a file inside a folder is named as it is
+        text = text.removeprefix(begin)
+        text = text[:1].upper() + text[1:]
     if isinstance(error, MissingFileError):
         return Problem("missing", text, "There is nothing to load.", "check the path")
     if isinstance(error, UnsafeFileError):
@@ -110,6 +113,16 @@ def _missing_parts(view: View) -> Iterator[Problem]:
         why = "Without its text encoder the model cannot read prompts."
         fix = "get the whole model; this file is a part of it"
         yield Problem("text-encoder-missing", "The checkpoint has no text encoder.", why, fix)
+    for part in view.missing:
+        if part not in _TOLD_APART:
+            yield _incomplete(f"The checkpoint has no {part}.")
+    for part, lost in view.gaps.items():
+        yield _incomplete(f"Its {part} is not whole; {len(lost)} missing or of a wrong shape: {listed(lost)}.")
+
+
+def _incomplete(message: str) -> Problem:
+    why = "What is gone cannot be computed again: loading fails, or the pictures are spoilt."
+    return Problem("incomplete", message, why, "get the whole model; this file is damaged or cut down")
 
 
 def _positions(view: View) -> Iterator[Problem]:

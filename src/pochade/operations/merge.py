@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pochade import families, kinds
+from pochade import kinds
 from pochade.errors import UnknownNameError, UsageError, shown
-from pochade.events import Event
+from pochade.events import Event, Warned
 from pochade.files import LazyArray, TensorInfo, Weights
 from pochade.files.weights import Array
 from pochade.kinds import checkpoint
@@ -17,13 +17,16 @@ from pochade.kinds.components import components
 from pochade.operations.blocks import block_weights, blocks_of
 from pochade.operations.casting import FLOATS, cast, computed, fillings, flat, gathered, in_blocks
 from pochade.operations.convert import DTYPES
+from pochade.operations.findings import dtypes, listed
 from pochade.operations.lineage import Hashing, lineage
+from pochade.operations.matching import check_alike
 from pochade.operations.merge_lora import merging_loras
 from pochade.operations.methods import METHODS, Method, Stack, at_a_time
 from pochade.operations.webui import merge_told
 from pochade.operations.writing import check_target, writing
 
 _SETTINGS = ("density", "epsilon", "seed")
+_FIRST_CONVOLUTION = "input_blocks00weight"
 _Combine = Callable[[Sequence[LazyArray]], Iterator[Array]]
 
 
@@ -84,7 +87,12 @@ def merging(paths: Sequence[Path], merge: Merge, target: Path) -> Iterator[Event
         yield from _merging_loras(paths, merge, target)
         return
     merge = completed(merge, len(paths))
-    if len({path.resolve() for path in paths}) == 1 or _leaves_all(merge):
+    alone = len({path.resolve() for path in paths}) == 1
+    if alone and merge.factors and not math.isclose(total := sum(merge.factors), 1):
+        raise UsageError(
+            f"This sum is only {paths[0].name} times {total:g}; weights should add up to 1, with those of other models."
+        )
+    if alone or _leaves_all(merge):
         raise UsageError(f"This merge would only give {paths[0].name} itself; nothing was written.")
     check_target(target, *paths)
     changed = merged(models, merge)
@@ -94,7 +102,27 @@ def merging(paths: Sequence[Path], merge: Merge, target: Path) -> Iterator[Event
     metadata |= merge_told(named, merge.given, hashing)
     stems = [shown(path.stem) for path in paths]  # not the target's: under another name it is the same file
     metadata |= {"modelspec.title": " + ".join(stems), "modelspec.merged_from": ", ".join(stems)}
+    yield from _warnings(models, merge)
     yield from writing(target, changed, metadata)
+
+
+def _warnings(models: Sequence[Weights], merge: Merge) -> Iterator[Warned]:
+    """Tell what a merge leaves out, and where it rounds the others to the first model's few bits."""
+    tables = [
+        {name for name in each if _is_merged(name, each.info(name))} - set(checkpoint.junk(each)) for each in models
+    ]
+    if alone := sorted(set[str]().union(*tables) - tables[0].intersection(*tables)):
+        told = f"{len(alone)} tensors are not in every model ({listed(alone)}): those of the first stay as they are"
+        yield Warned(f"{told}, the others are left out.")
+    first, *others = (set(dtypes(each, names)) for each, names in zip(models, tables, strict=True))
+    if not merge.dtype and any(map(_is_small, first)) and not all(map(_is_small, set().union(*others))):
+        formats = " and ".join(sorted(first))
+        yield Warned(f"The result is rounded to {formats}, as the first model is; --dtype fp16 keeps more.")
+
+
+def _is_small(dtype: str) -> bool:
+    """Tell whether numbers have 8 bits."""
+    return dtype.startswith("F8")
 
 
 def _merging_loras(paths: Sequence[Path], merge: Merge, target: Path) -> Iterator[Event]:
@@ -146,7 +174,7 @@ def _leaves_all(merge: Merge) -> bool:
 
 def merged(models: Sequence[Weights], merge: Merge) -> Weights:
     """Return the merged weights; nothing is computed before it is asked for."""
-    _check_alike(models)
+    check_alike(models, merge.factors)
     merge = completed(merge, len(models))
     first, *others = models
     if not any(all(name in other for other in others) for name in first):
@@ -185,46 +213,24 @@ def _alphas(first: Weights, merge: Merge) -> dict[str, float]:
     return {name: by_block.get(blocks[name], merge.parts.get(part_of.get(name, ""), general)) for name in first}
 
 
-def _check_alike(models: Sequence[Weights]) -> None:
-    """Refuse models of different kinds or families, before anything is read."""
-    first = models[0]
-    kind, family = kinds.recognise(first.shapes()), families.recognise(first.shapes())
-    for other in models[1:]:
-        its_kind, its_family = kinds.recognise(other.shapes()), families.recognise(other.shapes())
-        if (its_kind, its_family) != (kind, family):
-            one, two = _described(first, kind, family), _described(other, its_kind, its_family)
-            raise UsageError(f"{one} and {two} do not mix: their tensors mean different things.")
-
-
-def _described(weights: Weights, kind: str, family: families.Family | None) -> str:
-    name = weights.path.name if weights.path else "one model"
-    return f"{name} ({family.title if family else 'no known family'}, {kind})"
-
-
 def _merged(name: str, same: list[LazyArray], combine: _Combine) -> LazyArray:
-    """One merged tensor. A first model with more input channels than the others keeps what is beyond theirs."""
+    """One merged tensor. A first model with more input channels than some others keeps what is beyond theirs."""
     shapes = {each.info.shape for each in same}
     if len(shapes) == 1:
         return computed(same[0].info, partial(combine, same))
     shape = same[0].info.shape
-    shared = {other.info.shape for other in same[1:]}
-    less = min(shared)
-    if len(shared) > 1 or len(less) != len(shape) or less[0] != shape[0] or less[2:] != shape[2:]:
-        listed = " and ".join(str(list(each)) for each in sorted(shapes))
-        raise UsageError(f"'{name}' has the shapes {listed}; such models do not mix.")
-    if less[1] > shape[1]:
-        raise UsageError(
-            f"'{name}' takes {less[1]} channels in a later model and {shape[1]} in the first: an inpainting or "
-            "instruct-pix2pix model must be the first one."
-        )
+    less = min(shapes)
+    is_input = len(shape) == 4 and name.replace(".", "").endswith(_FIRST_CONVOLUTION)
+    if not is_input or shapes != {shape, less} or (less[0], *less[2:]) != (shape[0], *shape[2:]):
+        told = " and ".join(str(list(each)) for each in sorted(shapes))
+        raise UsageError(f"'{name}' has the shapes {told}; such models do not mix.")
     return LazyArray(same[0].info, partial(_wider, same, less, combine))
 
 
 def _wider(same: list[LazyArray], less: tuple[int, ...], combine: _Combine) -> Array:
     whole: Array = same[0].load().copy()
-    inner = LazyArray.of(whole[:, : less[1]].copy())
-    info = TensorInfo(same[0].info.dtype, less)
-    whole[:, : less[1]] = gathered(info, partial(combine, [inner, *same[1:]]))
+    inner = [LazyArray.of(each.load()[:, : less[1]].copy()) for each in same]
+    whole[:, : less[1]] = gathered(TensorInfo(same[0].info.dtype, less), partial(combine, inner))
     return whole
 
 

@@ -8,12 +8,19 @@ from pochade import families, kinds
 from pochade.families import Family
 from pochade.files import Weights
 from pochade.kinds import checkpoint, controlnet, embedding, hypernetwork, lora
-from pochade.kinds.components import TEXT, UNET, VAE, components
+from pochade.kinds.completeness import gaps
+from pochade.kinds.components import TEXT, TEXT_2, UNET, VAE, components
+from pochade.kinds.image_parts import image_part_of
 from pochade.kinds.prediction import prediction_of
 
 _WHOLE = (UNET, VAE, TEXT)
 _IN_PARTS = {"checkpoint", *_WHOLE, "controlnet"}
-_FAMILY_OF = {"lora": lora.family_of, "embedding": embedding.family_of, "hypernetwork": hypernetwork.family_of}
+_FAMILY_OF = {
+    TEXT: families.recognise_text,
+    "lora": lora.family_of,
+    "embedding": embedding.family_of,
+    "hypernetwork": hypernetwork.family_of,
+}
 
 
 @dataclass(frozen=True)
@@ -67,8 +74,22 @@ class View:
 
     @property
     def missing(self) -> list[str]:
-        """The parts that a checkpoint should have and has not."""
-        return [part for part in _WHOLE if part not in self.components] if self.kind == "checkpoint" else []
+        """The parts that a checkpoint should have and has not; `text-encoder` alone stands for all that read text."""
+        if self.kind != "checkpoint":
+            return []
+        missing = [part for part in _WHOLE if part not in self.components]
+        if self.family is None:
+            return missing
+        image = image_part_of(self.family.branch(self.shapes))
+        places = [*(each.prefix for each in self.family.encoders), *([image.prefix] if image else [])]
+        absent = [place for place in places if not any(name.startswith(place) for name in self.shapes)]
+        missing += [part for part in components(absent) if part not in missing]
+        return [part for part in missing if part != TEXT_2 or TEXT_2 in self.components or TEXT in self.components]
+
+    @cached_property
+    def gaps(self) -> dict[str, list[str]]:
+        """What the networks of a checkpoint, or one alone, lack inside, by part."""
+        return gaps(self.shapes, self.family or families.SD1) if self.kind in {"checkpoint", *_WHOLE} else {}
 
     @property
     def prediction(self) -> str | None:
