@@ -14,6 +14,7 @@ import pochade
 from pochade import families, files
 from pochade.errors import UsageError
 from pochade.families import SD1
+from pochade.library.hashes import sha256
 
 from ..families.manifests import narrow, shapes
 
@@ -130,6 +131,18 @@ def test_the_result_tells_where_it_comes_from(source, tmp_path):
     assert told["parents"]["model"]["lineage"]["options"] == {"dtype": "fp16", "ema": "drop"}
 
 
+def test_a_large_file_is_not_hashed_in_full_unless_its_hash_is_known(source, tmp_path, monkeypatch):
+    monkeypatch.setattr("pochade.operations.convert._SOON_HASHED", 0)
+
+    def parent(name):
+        converted = pochade.convert(source, tmp_path / name)
+        return json.loads(files.open(converted).metadata["pochade.lineage"])["parents"]["model"]
+
+    assert set(parent("a.safetensors")) == {"name", "bytes", "legacy_hash"}
+    known = sha256(source)
+    assert parent("b.safetensors")["sha256"] == known
+
+
 def test_a_file_is_never_converted_onto_itself(source):
     with pytest.raises(UsageError, match="one of the files to read"):
         pochade.convert(source, source)
@@ -217,7 +230,7 @@ def test_the_hash_of_other_numbers_is_not_kept(tmp_path):
 def test_a_history_that_is_none_is_left_out(tmp_path, history):
     source = files.save(tmp_path / "a.safetensors", {"a": np.ones(2)}, {"pochade.lineage": history})
     told = files.open(pochade.convert(source, tmp_path / "b.safetensors")).metadata["pochade.lineage"]
-    assert set(json.loads(told)["parents"]["model"]) == {"name", "bytes", "sha256"}
+    assert set(json.loads(told)["parents"]["model"]) == {"name", "bytes", "legacy_hash", "sha256"}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have names of text alone")

@@ -20,16 +20,24 @@ def short_hash(path: Path) -> str:
 
 def sha256(path: Path) -> str:
     """The SHA-256 of a file in hex; computed anew when its size or time changed."""
-    path = path.resolve()
-    state = path.stat()
-    mark = [state.st_size, state.st_mtime_ns]
-    known = _remembered()
-    entry = known.get(str(path))
-    if entry is None or entry[1:] != mark:
+    found = remembered(path)
+    if found is None:
+        mark = _mark(path)
         with path.open("rb") as file:
-            entry = [hashlib.file_digest(file, "sha256").hexdigest(), *mark]
-        _remember({**known, str(path): entry})
-    return str(entry[0])
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        _remember(_remembered() | {str(path.resolve()): [found, *mark]})
+    return found
+
+
+def remembered(path: Path) -> str | None:
+    """The SHA-256 of a file in hex, where it was computed before and the file has not changed since."""
+    entry = _remembered().get(str(path.resolve()))
+    return str(entry[0]) if entry is not None and entry[1:] == _mark(path) else None
+
+
+def _mark(path: Path) -> list[int]:
+    state = path.stat()
+    return [state.st_size, state.st_mtime_ns]
 
 
 def _cache() -> Path:

@@ -17,11 +17,12 @@ from pochade.kinds.components import VAE, components
 from pochade.kinds.lora_naming import Naming, in_naming
 from pochade.kinds.vae import vae_of
 from pochade.operations.casting import cast
-from pochade.operations.lineage import lineage
+from pochade.operations.lineage import Hashing, lineage
 from pochade.operations.writing import Format, check_target, writing
 
 Ema = Literal["keep", "drop", "use"]
 DTYPES = {"fp32": "F32", "fp16": "F16", "bf16": "BF16"}
+_SOON_HASHED = 1 << 29  # bytes; to hash a larger file in full takes longer than to convert it
 _INTO_DECODER = "decoder.conv_in.weight"
 _OLD_EMBEDDING, _EMBEDDING = "string_to_param.", "emb_params"
 
@@ -57,7 +58,9 @@ def converting(source: Path, target: Path, conversion: Conversion) -> Iterator[E
     weights = kinds.open_model(source)
     changed = converted(weights, conversion)
     changed = _as_others_read_it(changed, kind)
-    metadata = {"format": "pt"} | changed.metadata | lineage("convert", {"model": weights}, _told(conversion))
+    hashing = Hashing({"model": weights}, most=_SOON_HASHED)
+    told = lineage("convert", {"model": weights}, _told(conversion), hashing)
+    metadata = {"format": "pt"} | changed.metadata | told
     yield from writing(target, changed, metadata, kind)
 
 

@@ -8,9 +8,10 @@ from threading import Thread
 
 from pochade import __version__
 from pochade.files import Weights
+from pochade.files.hashes import legacy_hash
 from pochade.files.metadata import table_in
 from pochade.files.saving import Pending
-from pochade.library.hashes import sha256
+from pochade.library.hashes import remembered, sha256
 
 KEY = "pochade.lineage"
 Hashes = Mapping[str, str]
@@ -23,8 +24,14 @@ class Hashing:
     have no hash.
     """
 
-    def __init__(self, parents: Mapping[str, Weights]) -> None:
-        paths = {role: weights.path for role, weights in parents.items() if weights.path and weights.path.is_file()}
+    def __init__(self, parents: Mapping[str, Weights], most: int | None = None) -> None:
+        """Hash all files, or those of `most` bytes and those whose hash is remembered."""
+        files = {role: weights.path for role, weights in parents.items() if weights.path and weights.path.is_file()}
+        paths = {
+            role: path
+            for role, path in files.items()
+            if most is None or path.stat().st_size <= most or remembered(path)
+        }
         self._futures = {role: Future[str]() for role in paths}
         self._thread = Thread(target=self._compute, args=(paths,), daemon=True)
 
@@ -69,8 +76,10 @@ def _parent(weights: Weights, sha256: str | None) -> dict[str, object]:
     if weights.path is None:
         return {}
     about: dict[str, object] = {"name": weights.path.name}
+    if weights.path.is_file():
+        about |= {"bytes": weights.path.stat().st_size, "legacy_hash": legacy_hash(weights.path)}
     if sha256:
-        about |= {"bytes": weights.path.stat().st_size, "sha256": sha256}
+        about["sha256"] = sha256
     if history := table_in(weights.metadata, KEY):
         about["lineage"] = history
     return about
