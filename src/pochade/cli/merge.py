@@ -3,12 +3,16 @@
 import json
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pochade.cli.common import Json
 from pochade.cli.convert import Precision
+
+if TYPE_CHECKING:
+    from pochade.operations.merge import Merge
+    from pochade.operations.recipes import Find
 
 app = typer.Typer(add_completion=False)
 
@@ -53,28 +57,12 @@ def merge(
     from dataclasses import replace  # deferred: the help needs none of these
 
     from pochade.cli.progress import watch
-    from pochade.errors import UsageError
-    from pochade.library.find import find_in, find_model
-    from pochade.operations import recipes
-    from pochade.operations.merge import Merge, merging
+    from pochade.operations.merge import merging
 
     folders = [each for each in models or () if each.is_dir()]
     named = [str(each) for each in models or () if not each.is_dir()] + (recipe or [])
-    beside = recipe_of.parent if recipe_of else Path()
-    if folders:
-        find = partial(find_model, folders=[*folders, beside] if recipe_of else folders, alone=True)
-    else:
-        find = partial(find_in, folder=beside)
-    if recipe_of and (named or method):
-        raise UsageError("Give a recipe, or --recipe-of FILE to repeat the merge that made it; not both.")
-    if recipe_of:
-        paths, merge = recipes.recipe_in(recipe_of, find, [*folders, recipe_of.parent])
-    elif method:
-        paths, merge = [find(name) for name in named], Merge(method=method)
-    elif len(named) == 1:
-        paths, merge = recipes.recipe_of(named[0], find)
-    else:
-        raise UsageError("Give one expression or recipe file in quotes, or --method NAME with its models.")
+    find = _finder(folders, recipe_of)
+    paths, merge = _wanted(named, method, recipe_of, folders, find)
     given: dict[str, Any] = {
         "alpha": alpha,
         "density": density,
@@ -90,6 +78,35 @@ def merge(
     merge = replace(merge, **{name: value for name, value in given.items() if value is not None})
     (saved,) = watch(merging(paths, merge, target))
     typer.echo(json.dumps({"path": str(saved)}) if as_json else saved)
+
+
+def _finder(folders: list[Path], recipe_of: Path | None) -> "Find":
+    """How models are found by name: in the folders, or else beside the recipe or here."""
+    from pochade.library.find import find_in, find_model  # deferred with the rest
+
+    beside = recipe_of.parent if recipe_of else Path()
+    if not folders:
+        return partial(find_in, folder=beside)
+    return partial(find_model, folders=[*folders, beside] if recipe_of else folders, alone=True)
+
+
+def _wanted(
+    named: list[str], method: str, recipe_of: Path | None, folders: list[Path], find: "Find"
+) -> "tuple[list[Path], Merge]":
+    """The models to merge, and how: from one of the three ways to say it."""
+    from pochade.errors import UsageError  # deferred with the rest
+    from pochade.operations import recipes
+    from pochade.operations.merge import Merge
+
+    if recipe_of and (named or method):
+        raise UsageError("Give a recipe, or --recipe-of FILE to repeat the merge that made it; not both.")
+    if recipe_of:
+        return recipes.recipe_in(recipe_of, find, [*folders, recipe_of.parent])
+    if method:
+        return [find(name) for name in named], Merge(method=method)
+    if len(named) == 1:
+        return recipes.recipe_of(named[0], find)
+    raise UsageError("Give one expression or recipe file in quotes, or --method NAME with its models.")
 
 
 def _weight(text: str) -> tuple[str, float]:
