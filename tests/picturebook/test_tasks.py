@@ -14,7 +14,7 @@ ASKED = (
     ("orange", "fish"), ("purple", "house"), ("pink", "flower"), ("green", "mountain"), ("white", "moon"),
 )  # fmt: skip
 CORNER = (62, 4, 126, 68)
-BLUR = 2
+BLUR = 0  # with a soft edge the thing is drawn larger than the corner, and cut off where it is judged
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def inpainted(pipeline, house, tries):
 
 
 def test_inpainting_draws_what_is_asked_for_and_changes_nothing_else(pipeline, house):
-    assert sum(inpainted(pipeline, house, 6)) >= 4
+    assert sum(inpainted(pipeline, house, 6)) >= 5
 
 
 @pytest.mark.slow
