@@ -100,7 +100,6 @@ def test_the_refiner_predicts_as_diffusers(tmp_path):
     model = Pipeline.load(source, device="cpu", dtype="fp32").model
     folder = convert(source, tmp_path / "folder")
     drawing = StableDiffusionXLImg2ImgPipeline.from_pretrained(folder, torch_dtype=torch.float32)
-    drawing.register_to_config(requires_aesthetics_score=True)
     x, times = torch.randn(1, 4, 8, 16), torch.tensor([421.0])
     encoder = PromptEncoder(model.networks.text_encoders, model.family, Tokenizer(), TextRules(size=(128, 64)))
     text = RunText(encoder, PROMPT, NEGATIVE, 1).at(0, 1)

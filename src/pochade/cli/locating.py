@@ -61,7 +61,7 @@ def _found(name: str, digest: str, folders: Sequence[Path], kind: str) -> str:
 
 def _needs_no_file(request: Request) -> bool:
     """Whether what enlarges before the second pass is Pochade's own, or not used at all."""
-    if not request.hires and request.hires_size is None:
+    if not request.draws_twice:
         return True
     from pochade.generation.hires import LATENT_MODES  # deferred: torch begins here
 

@@ -171,7 +171,7 @@ class Pipeline:
         self.model.memory.begin(request.vae_tile or 0)
         for tag in extra_networks.extract(request.prompt)[1]:
             yield Warned(f"<{tag.kind}:{':'.join(tag.items)}> names a network that is not here; it has no effect.")
-        larger = None if inputs.images else enlarged(request)
+        larger = enlarged(request)
         first = self._first_pass(request, bool(inputs.images), larger)
         second = self._second_pass(request, larger) if larger else None
         networks = tuple(self._controlnet(unit.model, unit.low_vram) for unit in request.controls)
@@ -266,7 +266,7 @@ def _with_second_sampler(request: Request, choice: Choice) -> Request:
 
     Without a schedule of its own it follows what was asked for the first pass, not what that pass made of it.
     """
-    if not request.hires and not request.hires_size:
+    if not request.draws_twice:
         return request
     schedule = request.hires_schedule or choice.collapsed.schedule.label
     own = choose(request.hires_sampler or choice.sampler.label, schedule)
@@ -277,7 +277,7 @@ def _with_second_sampler(request: Request, choice: Choice) -> Request:
 def _check_inputs(request: Request, inputs: Inputs) -> None:
     if inputs.mask and not inputs.images:
         raise UsageError("There is a mask but no picture that it belongs to; give the picture too (--image FILE).")
-    if inputs.images and enlarged(replace(request, width=request.width or 512, height=request.height or 512)):
+    if inputs.images and request.draws_twice:
         raise UsageError("A second pass (hires) is for pictures from nothing; with a picture, give a larger size.")
     if request.image and not inputs.images:
         raise UsageError(f"The picture to begin with, {request.image}, is missing; give it (--image FILE).")

@@ -220,6 +220,11 @@ class Request(Record):
         return self.variation_seed + index
 
     @property
+    def draws_twice(self) -> bool:
+        """Whether there is a second pass."""
+        return bool(self.hires) if self.hires_size is None else any(self.hires_size)
+
+    @property
     def rounds_mask(self) -> bool:
         """Whether a latent is drawn anew as a whole or not at all; soft inpainting needs what is between."""
         return self.round_mask and not self.soft

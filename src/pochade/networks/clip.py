@@ -1,9 +1,8 @@
 """The CLIP text encoder (Radford et al. 2021, arXiv:2103.00020), named as in SD 1 below its prefix."""
 
-import torch
 from torch import Tensor, nn
 
-from pochade.networks.layers import attend, embedding_of, layer_norm_of, linear_of
+from pochade.networks.layers import FeedForward, attend, embedding_of, layer_norm_of, linear_of, quick_gelu
 from pochade.networks.shapes import Shape, Shapes, children, joined, linear, norm, within
 
 
@@ -81,7 +80,7 @@ class Layer(nn.Module):
         self.layer_norm1 = layer_norm_of(shapes, "layer_norm1")
         self.self_attn = SelfAttention(within(shapes, "self_attn."), head_width)
         self.layer_norm2 = layer_norm_of(shapes, "layer_norm2")
-        self.mlp = FeedForward(within(shapes, "mlp."))
+        self.mlp = FeedForward(within(shapes, "mlp."), quick_gelu)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, T, D] to [B, T, D]."""
@@ -105,21 +104,6 @@ class SelfAttention(nn.Module):
         """[B, T, D] to [B, T, D]."""
         mixed: Tensor = self.out_proj(attend(self.q_proj(x), self.k_proj(x), self.v_proj(x), self.heads, causal=True))
         return mixed
-
-
-class FeedForward(nn.Module):
-    """Two linear layers around CLIP's quick GELU, x * sigmoid(1.702 x)."""
-
-    def __init__(self, shapes: Shapes) -> None:
-        super().__init__()
-        self.fc1 = linear_of(shapes, "fc1")
-        self.fc2 = linear_of(shapes, "fc2")
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, T, D] to [B, T, D]."""
-        hidden = self.fc1(x)
-        result: Tensor = self.fc2(hidden * torch.sigmoid(1.702 * hidden))
-        return result
 
 
 def clip_shapes(width: int, layers: int, vocabulary: int = 49408, positions: int = 77) -> dict[str, Shape]:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pochade.networks.layers import attend, conv_of, layer_norm_of, linear_of, parameter_of
+from pochade.networks.layers import FeedForward, attend, conv_of, layer_norm_of, linear_of, parameter_of
 from pochade.networks.resnet import ResNet
 from pochade.networks.shapes import Shapes, children, within
 
@@ -116,20 +116,6 @@ class Attention(nn.Module):
         query, key, value = self.qkv(x).chunk(3, dim=-1)
         mixed: Tensor = self.proj(attend(query, key, value, self.heads))
         return mixed
-
-
-class FeedForward(nn.Module):
-    """Two linear layers around a GELU."""
-
-    def __init__(self, shapes: Shapes) -> None:
-        super().__init__()
-        self.fc1 = linear_of(shapes, "fc1")
-        self.fc2 = linear_of(shapes, "fc2")
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, T, D] to [B, T, D]."""
-        result: Tensor = self.fc2(F.gelu(self.fc1(x)))
-        return result
 
 
 class Reassembly(nn.ModuleList):

@@ -1,5 +1,7 @@
 """Layers that several networks share."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -81,6 +83,26 @@ def _attend_short(query: Tensor, key: Tensor, value: Tensor, causal: bool) -> Te
         scores = scores + torch.full(scores.shape[-2:], float("-inf"), dtype=scores.dtype).triu(1)
     mixed: Tensor = scores.softmax(-1, dtype=scores.dtype) @ value
     return mixed
+
+
+def quick_gelu(x: Tensor) -> Tensor:
+    """OpenAI's approximation of the GELU, x * sigmoid(1.702 x)."""
+    return x * torch.sigmoid(1.702 * x)
+
+
+class FeedForward(nn.Module):
+    """Two linear layers around an activation."""
+
+    def __init__(self, shapes: Shapes, activation: Callable[[Tensor], Tensor] = F.gelu) -> None:
+        super().__init__()
+        self.fc1 = linear_of(shapes, "fc1")
+        self.activation = activation
+        self.fc2 = linear_of(shapes, "fc2")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, T, D] to [B, T, D]."""
+        result: Tensor = self.fc2(self.activation(self.fc1(x)))
+        return result
 
 
 def sinusoid(timesteps: Tensor, width: int) -> Tensor:

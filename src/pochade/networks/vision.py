@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pochade.networks import layers
 from pochade.networks.layers import conv_of, layer_norm_of, parameter_of
 from pochade.networks.resblocks import Transformer
 from pochade.networks.shapes import Shapes, within
@@ -33,7 +34,7 @@ class CLIPVision(nn.Module):
         self.class_embedding = parameter_of(shapes, "class_embedding")
         self.positional_embedding = parameter_of(shapes, "positional_embedding")
         self.ln_pre = layer_norm_of(shapes, "ln_pre")
-        activation = _quick_gelu if quick_gelu else F.gelu
+        activation = layers.quick_gelu if quick_gelu else F.gelu
         self.transformer = Transformer(within(shapes, "transformer."), heads, activation=activation)
         self.ln_post = layer_norm_of(shapes, "ln_post")
         self.proj = parameter_of(shapes, "proj")
@@ -49,11 +50,6 @@ class CLIPVision(nn.Module):
         x = self.ln_pre(torch.cat([summary, patches], dim=1) + self.positional_embedding)
         embeddings: Tensor = self.ln_post(self.transformer(x)[:, 0]) @ self.proj
         return embeddings
-
-
-def _quick_gelu(x: Tensor) -> Tensor:
-    """OpenAI's approximation of the GELU."""
-    return x * torch.sigmoid(1.702 * x)
 
 
 def clip_pixels(pictures: Tensor, side: int = 224) -> Tensor:

@@ -112,7 +112,7 @@ class Guided(NamedTuple):
 
 
 class Guide:
-    """Calls the network for both halves and combines them. Remembers only how far the run is."""
+    """Calls the network for both halves and combines them. Remembers only how many calls went before."""
 
     def __init__(
         self, predict: Predict, text: Text, rules: GuidanceRules, total: int, needs_uncond: bool = False
@@ -123,16 +123,19 @@ class Guide:
         self.total = max(total, 1)
         self.needs_uncond = needs_uncond
         self.calls = 0
-        self.progress = 0.0
 
     def __call__(self, x: Tensor, timestep: Tensor, level: Tensor) -> Guided:
         """Guided output for latents as the network wants them; `level` is what NGMS compares (sigma or timestep)."""
         text = self.text(self.calls, timestep)
-        self.progress = self.calls / self.total
-        skip = self.rules.skip(self.calls, self.total, level)
-        self.calls += 1
         if text.bare is not None:
-            return self._by_picture(x, timestep, text, text.bare)
+            guided = self._by_picture(x, timestep, text, text.bare)
+        else:
+            guided = self._by_prompt(x, timestep, text, self.rules.skip(self.calls, self.total, level))
+        self.calls += 1
+        return guided
+
+    def _by_prompt(self, x: Tensor, timestep: Tensor, text: StepText, skip: bool) -> Guided:
+        """Guided by the prompt; without the unconditional part where that is to be skipped, or cancels out."""
         alone = skip or self._uncond_is_idle(text)
         outputs = self._outputs(x, timestep, text, alone)
         parts = outputs[: len(text.owners)]
@@ -168,7 +171,7 @@ class Guide:
 
     def _ask(self, x: Tensor, timestep: Tensor, conditions: Conditions) -> Tensor:
         with torch.no_grad():
-            told = replace(conditions, progress=self.progress)
+            told = replace(conditions, progress=self.calls / self.total)
             return self.predict(x, x.new_full((len(x),), float(timestep)), told)
 
 

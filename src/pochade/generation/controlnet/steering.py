@@ -30,7 +30,6 @@ from pochade.generation.pictures.canvas import Canvas, flattened
 from pochade.generation.pictures.inputs import Inputs, pixel_hash
 from pochade.generation.pictures.masks import mask_of
 from pochade.generation.pictures.resizing import resized
-from pochade.generation.pictures.sizes import enlarged
 from pochade.generation.request import Request
 from pochade.library import short_hash
 from pochade.networks import ControlNet, load_controlnet
@@ -127,7 +126,6 @@ class Steering:
         self._model = model
         self._request = request
         self._inputs = inputs
-        self._is_twofold = not inputs.images and enlarged(request) is not None
         self._made = lru_cache(maxsize=2)(self._make)  # one set for each pass
 
     def controls(self, size: Size, canvas: Canvas | None, second: bool = False) -> tuple[Control, ...]:
@@ -149,7 +147,7 @@ class Steering:
         return tuple(self._control(number, size, canvas, second) for number in numbers)
 
     def _acts(self, unit: ControlUnit, second: bool) -> bool:
-        return not self._is_twofold or unit.hires == BOTH_PASSES or (unit.hires == SECOND_PASS) == second
+        return not self._request.draws_twice or unit.hires == BOTH_PASSES or (unit.hires == SECOND_PASS) == second
 
     def _control(self, number: int, size: Size, canvas: Canvas | None, second: bool) -> Control:
         unit, loaded = self._request.controls[number], self.networks[number]

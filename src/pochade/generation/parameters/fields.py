@@ -11,7 +11,6 @@ from pochade.generation.parameters import pass_fields, picture_fields
 from pochade.generation.parameters.field_values import size_of, value_of
 from pochade.generation.parameters.infotext import MISSING, parse, read, write
 from pochade.generation.parameters.pass_fields import (
-    draws_twice,
     hires_parameters,
     passes_of,
     recall_passes,
@@ -146,7 +145,7 @@ def parameters_of(request: Request, index: int = 0, facts: RunFacts | None = Non
 
 def _has_strength(request: Request) -> bool:
     """Whether a pass begins with a picture: with the given one, or with that of the first pass."""
-    return draws_over(request) or draws_twice(request)
+    return draws_over(request) or request.draws_twice
 
 
 def _changed(request: Request, names: Mapping[str, str]) -> dict[str, Any]:
@@ -228,5 +227,5 @@ def _began_with(request: Request, mentioned: Mapping[str, str]) -> tuple[str, ..
     """The pictures behind a text. Before 1.9 pictures from nothing could have a strength too, of 0."""
     if had_mask(mentioned):
         return "image", "mask"
-    is_over = "Denoising strength" in mentioned and request.strength > 0 and not draws_twice(request)
+    is_over = "Denoising strength" in mentioned and request.strength > 0 and not request.draws_twice
     return ("image",) if is_over else ()

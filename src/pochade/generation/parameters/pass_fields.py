@@ -32,21 +32,16 @@ _MODEL_FILE = re.compile(r"\.(safetensors|sft|ckpt|pth?|bin)$", re.IGNORECASE)
 _TITLE = re.compile(r"(?P<name>.*?)(?: \[(?P<hash>[0-9a-f]{6,64})\])?", re.DOTALL)
 
 
-def draws_twice(request: Request) -> bool:
-    """Whether a request has a second pass."""
-    return bool(request.hires) if request.hires_size is None else any(request.hires_size)
-
-
 def passes_of(request: Request) -> list[tuple[str | None, str | None]]:
     """Sampler and schedule of each pass."""
     first = (request.sampler, request.schedule)
     second = (request.hires_sampler or request.sampler, request.hires_schedule or request.schedule)
-    return [first, second] if draws_twice(request) else [first]
+    return [first, second] if request.draws_twice else [first]
 
 
 def hires_parameters(request: Request) -> dict[str, Any]:
     """The second pass, as far as it is not like the first one."""
-    if not draws_twice(request):
+    if not request.draws_twice:
         return {}
     (sampler, schedule), (own_sampler, own_schedule) = passes_of(request)
     is_like_first = own_sampler in _TIMESTEP_SAMPLERS or own_schedule in (schedule, "Automatic")
@@ -78,7 +73,7 @@ def refiner_parameters(request: Request) -> dict[str, Any]:
     if not request.refiner:
         return by_steps
     name, digest = _model_name(request.refiner), request.refiner_hash
-    is_unusual = draws_twice(request) and request.refiner_pass != defaults()["refiner_pass"]
+    is_unusual = request.draws_twice and request.refiner_pass != defaults()["refiner_pass"]
     return by_steps | {
         "Hires refiner": request.refiner_pass if is_unusual else None,
         "Refiner": f"{name} [{digest}]" if digest else name,

@@ -25,24 +25,25 @@ def enlarged(request: Request) -> Enlarged | None:
 
     Raises UsageError for a size that no picture may have.
     """
+    if not request.draws_twice:
+        return None
     found = _enlarged(request)
-    if found and not all(SMALLEST <= side <= LARGEST for side in found.size):
+    if not all(SMALLEST <= side <= LARGEST for side in found.size):
         width, height = found.size
         raise UsageError(f"The second pass would be {width}x{height}; its sides must be from {SMALLEST} to {LARGEST}.")
     return found
 
 
-def _enlarged(request: Request) -> Enlarged | None:
+def _enlarged(request: Request) -> Enlarged:
     assert request.width is not None and request.height is not None
     width, height = request.width, request.height
     if request.hires_size is None:
-        scale = request.hires
-        return Enlarged((int(width * scale), int(height * scale))) if scale else None
+        return Enlarged((int(width * request.hires), int(height * request.hires)))
     across, down = request.hires_size
     by_width = (across, across * height // width)
     by_height = (down * width // height, down)
     if not across or not down:
-        return Enlarged(by_width if across else by_height) if across or down else None
+        return Enlarged(by_width if across else by_height)
     size = by_width if width / height < across / down else by_height
     return Enlarged(size, ((size[0] - across) // _CELL, (size[1] - down) // _CELL))
 
