@@ -21,7 +21,7 @@ class Pipeline:
     warning = None
 
     @classmethod
-    def load(cls, path_or_name=None, vae=None, device="auto", dtype="auto", memory=None):
+    def load(cls, path_or_name=None, vae=None, device="auto", dtype="auto", memory=None, folders=()):
         cls.loaded = {"model": path_or_name, "vae": vae, "device": device, "dtype": dtype}
         cls.memory = memory
         return cls()

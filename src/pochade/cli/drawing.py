@@ -69,7 +69,8 @@ def pipeline_for(request: Request, folders: list[Path]) -> Any:
     vae = vae_for(model, request.vae, folders)
     from pochade.generation.pipeline import Pipeline  # deferred: torch begins here
 
-    return Pipeline.load(model, vae=vae, device=request.device, dtype=request.dtype, memory=request.memory)
+    device, dtype = request.device, request.dtype
+    return Pipeline.load(model, vae=vae, device=device, dtype=dtype, memory=request.memory, folders=folders)
 
 
 def summary(picture: Any, path: Path) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """A Request becomes events: text, noise, sampling, decoding; every picture leaves with the Request that made it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -54,8 +54,9 @@ class Pipeline:
     >>> Pipeline.load().txt2img("a red house, night sky", seed=7).save("house.png")  # doctest: +SKIP
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, folders: Sequence[Path] = ()) -> None:
         self.model = model
+        self.folders = tuple(folders)
         self._tokenizer = Tokenizer()
         self._second_model = lru_cache(maxsize=1)(self._load_beside)
         self._controlnet = lru_cache(maxsize=_CONTROLNETS_KEPT)(partial(load_beside, model))
@@ -68,14 +69,18 @@ class Pipeline:
         device: str = "auto",
         dtype: str = "auto",
         memory: float = 0.0,
+        folders: Sequence[Path] = (),
     ) -> "Pipeline":
         """Load a checkpoint (the shipped model without `path`), with the VAE that lies beside it, or another one.
 
         A `vae` of None is the model's own. Of the device, `memory` gigabytes may be taken; 0 is all that is free.
+        In `folders` of models lies what prompts name: LoRAs, embeddings, hypernetworks.
         Raises FileError where a file cannot be used, UsageError for a device or dtype that this machine lacks.
         """
         model = Path(path) if path else None
-        return cls(Model.load(model, vae_for(model, OWN if vae is None else str(vae)), device, dtype, memory or None))
+        return cls(
+            Model.load(model, vae_for(model, OWN if vae is None else str(vae)), device, dtype, memory or None), folders
+        )
 
     def txt2img(self, prompt: str, **settings: Any) -> Picture | list[Picture]:
         """Draw; `settings` are a Request's fields. One Picture, or a list when `count` asks for several."""

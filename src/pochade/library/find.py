@@ -1,7 +1,7 @@
 """Find a model by the name people use for it, in folders laid out by A1111, ComfyUI or the user."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from pathlib import Path
 
 from pochade.errors import MissingFileError, PochadeError, UnknownNameError, UsageError
@@ -17,12 +17,16 @@ PLACES = {
         *("models/ControlNet", "models/controlnet", "ControlNet", "controlnet"),
         "extensions/sd-webui-controlnet/models",
     ),
+    "lora": ("models/Lora", "models/LyCORIS", "models/loras", "Lora", "LyCORIS", "loras"),
+    "embedding": ("embeddings", "models/embeddings"),
+    "hypernetwork": ("models/hypernetworks", "hypernetworks"),
     "upscaler": (
         *("models/ESRGAN", "models/RealESRGAN", "models/upscale_models", "ESRGAN", "RealESRGAN", "upscale_models"),
     ),
 }
 _MARKS = {"controlnet": "config.json"}  # what a diffusers folder of one part has in place of an index
 _SUFFIXES = {".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".sft"}
+_PICTURES = {"embedding": {".png", ".webp"}}  # kinds that may lie hidden in one
 _SHORT_HASH = re.compile(r"\s*\[[0-9a-f]{8,64}\]$")  # A1111 shows "name [hash]"
 
 
@@ -36,7 +40,7 @@ def find_model(name: str, folders: Sequence[Path], kind: str = "checkpoint", alo
     if not folders or Path(name).is_absolute():
         raise _absent(name, kind)
     wanted = _folded(_SHORT_HASH.sub("", name))
-    found = list(_models(folders, kind))
+    found = list(models_of(folders, kind))
     for spell in (_relative, _file_name, _relative_stem, _stem):
         if same := [path for root, path in found if spell(root, path) == wanted]:
             return _only(name, same) if alone else same[0]
@@ -84,17 +88,17 @@ def _absent(name: str, kind: str) -> PochadeError:
 
 def find_by_hash(digest: str, folders: Sequence[Path], kind: str = "checkpoint") -> Path | None:
     """The file whose SHA-256 begins with `digest`. It reads file after file, so it is for when the name fails."""
-    for _, path in _models(folders, kind):
+    for _, path in models_of(folders, kind):
         if path.is_file() and sha256(path).startswith(digest.lower()):
             return path
     return None
 
 
-def _models(folders: Iterable[Path], kind: str) -> Iterator[tuple[Path, Path]]:
+def models_of(folders: Iterable[Path], kind: str) -> Iterator[tuple[Path, Path]]:
     """Every model of a kind, with the folder that its name is relative to, in a fixed order."""
     seen: set[Path] = set()
     for root in _roots(folders, kind):
-        for path in models_below(root):
+        for path in models_below(root, _PICTURES.get(kind, set())):
             if path not in seen and _fits(path, kind):
                 seen.add(path)
                 yield root, path
@@ -112,14 +116,24 @@ def places_of(folders: Iterable[Path], kind: str) -> list[Path]:
     return [folder / place for folder in folders for place in PLACES[kind] if (folder / place).is_dir()]
 
 
-def models_below(root: Path) -> Iterator[Path]:
-    """Every model file below a folder, also through links, in a fixed order; a diffusers folder is one model."""
+def models_below(root: Path, pictures: Set[str] = frozenset()) -> Iterator[Path]:
+    """Every model file below a folder, also through links, in a fixed order; a diffusers folder is one model.
+
+    `pictures` are suffixes of picture files that count too, but for previews.
+    """
+    suffixes = _SUFFIXES | pictures
     for folder, inner, names in walked(root):
         if INDEX in names:
             inner.clear()
             yield folder
         else:
-            yield from (folder / name for name in names if Path(name).suffix.lower() in _SUFFIXES)
+            yield from (
+                folder / name for name in names if Path(name).suffix.lower() in suffixes and not _is_preview(name)
+            )
+
+
+def _is_preview(name: str) -> bool:
+    return Path(Path(name).stem).suffix.lower() == ".preview"
 
 
 def _fits(path: Path, kind: str) -> bool:
