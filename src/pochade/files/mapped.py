@@ -43,7 +43,7 @@ class MappedFile:
         Raises FileError when the file was changed since it was opened, or is gone.
         """
         size = BLOCK * size_of(dtype)
-        buffer = np.empty(min(size, nbytes), np.uint8)
+        buffer = np.empty(size, np.uint8)
         with reading(self.path), open(self.path, "rb", buffering=0) as file:
             if _identity(os.fstat(file.fileno())) != self.identity:
                 raise FileError(self.path, "was changed while it was being read; start again")

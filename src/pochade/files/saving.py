@@ -127,19 +127,27 @@ class SharedFile:
     def write(self, position: int, blocks: Iterable[memoryview | bytes]) -> int:
         """Write blocks in a row and return where they end."""
         for block in blocks:
-            with self._lock:
-                if self._is_closed:
-                    break
-                self._file.seek(position)
-                self._file.write(block)
-                self._let_go(len(block))
+            if self._is_closed:
+                break
+            self._put(position, block)
             position += len(block)
         return position
+
+    def _put(self, position: int, block: memoryview | bytes) -> None:
+        if not hasattr(os, "pwrite"):
+            with self._lock:
+                self._file.seek(position)
+                self._file.write(block)
+            return
+        done = 0
+        while done < len(block):
+            done += os.pwrite(self._file.fileno(), block[done:], position + done)
+        with self._lock:
+            self._let_go(done)
 
     def _let_go(self, size: int) -> None:
         self._cached += size
         if self._cached >= _MOST_CACHED and hasattr(os, "posix_fadvise"):
-            self._file.flush()
             os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
             self._cached = 0
 

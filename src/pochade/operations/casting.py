@@ -2,9 +2,10 @@
 
 import gc
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import groupby
 from math import prod
 from typing import Any
 
@@ -75,13 +76,13 @@ def gathered(info: TensorInfo, stream: Any) -> Array:
 
 
 def in_blocks(pieces: Iterable[Any], dtype: str) -> Iterator[Array]:
-    """Yield the numbers of torch tensors, however they come, in full blocks of a format."""
+    """Yield the numbers of torch tensors in blocks of a format: pieces that have it as they come, others together."""
     import torch
 
     room = torch.empty(BLOCK, dtype=torch_dtype(dtype))
-    block = as_array(room, dtype)
-    for filled in fillings(room, (piece.reshape(-1) for piece in pieces)):
-        yield block[: len(filled)]
+    flat = (piece.reshape(-1) for piece in pieces)
+    for is_ready, run in groupby(flat, lambda piece: piece.dtype == room.dtype):
+        yield from (as_array(block, dtype) for block in (run if is_ready else fillings(room, run)))
 
 
 def rows_of(tensor: LazyArray, count: int) -> Iterator[Any]:
@@ -96,6 +97,19 @@ def rows_of(tensor: LazyArray, count: int) -> Iterator[Any]:
 def flat(tensor: LazyArray) -> Iterator[Any]:
     """Yield the numbers of a tensor in order as flat tensors of torch."""
     return (as_tensor(block, tensor.info.dtype) for block in tensor.blocks())
+
+
+def abreast(streams: Sequence[Iterator[Any]], most: int = BLOCK) -> Iterator[list[Any]]:
+    """Yield the same numbers of several streams of flat tensors together, at most so many, however each is cut; none
+    is copied.
+    """
+    left: list[Any] = [next(stream, None) for stream in streams]
+    while all(each is not None for each in left):
+        size = min(most, *map(len, left))
+        yield [each[:size] for each in left]
+        left = [
+            each[size:] if len(each) > size else next(stream, None) for each, stream in zip(left, streams, strict=True)
+        ]
 
 
 def fillings(room: Any, pieces: Iterable[Any]) -> Iterator[Any]:

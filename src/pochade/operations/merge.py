@@ -15,13 +15,13 @@ from pochade.files.weights import Array
 from pochade.kinds import checkpoint
 from pochade.kinds.components import components
 from pochade.operations.blocks import block_weights, blocks_of
-from pochade.operations.casting import FLOATS, cast, computed, fillings, flat, gathered, in_blocks
+from pochade.operations.casting import FLOATS, cast, computed, gathered, in_blocks
 from pochade.operations.convert import DTYPES
 from pochade.operations.findings import dtypes, listed
 from pochade.operations.lineage import Hashing, lineage
 from pochade.operations.matching import check_alike
 from pochade.operations.merge_lora import merging_loras
-from pochade.operations.methods import METHODS, Method, Stack, at_a_time
+from pochade.operations.methods import METHODS, Method, Stack
 from pochade.operations.webui import merge_told
 from pochade.operations.writing import check_target, writing
 
@@ -236,26 +236,6 @@ def _wider(same: list[LazyArray], less: tuple[int, ...], combine: _Combine) -> A
 
 def _combined(merge: Merge, name: str, alpha: float, same: Sequence[LazyArray]) -> Iterator[Array]:
     """Merge one tensor; yields it in the first model's format."""
-    info = same[0].info
-    way = partial(_sum, merge.factors) if merge.factors else METHODS[merge.method].merge
-    settings = {each: getattr(merge, each) for each in _SETTINGS}
-    stack = Stack(name, info.shape, len(same), alpha, settings, partial(_together, same))
-    yield from in_blocks(way(stack), info.dtype)
-
-
-def _sum(factors: tuple[float, ...], stack: Stack) -> Iterator[Any]:
-    for blocks in stack.blocks():
-        total = blocks[0].mul_(factors[0])
-        for block, factor in zip(blocks[1:], factors[1:], strict=True):
-            total.add_(block, alpha=factor)
-        yield total
-
-
-def _together(same: Sequence[LazyArray]) -> Iterator[Any]:
-    """Yield the same numbers of all models as float32 tensors of [models, numbers]."""
-    import torch
-
-    together = torch.empty(len(same), at_a_time(len(same)))
-    rows = [fillings(row, flat(tensor)) for row, tensor in zip(together, same, strict=True)]
-    for first, *_ in zip(*rows, strict=True):
-        yield together[:, : len(first)]
+    stack = Stack(name, same, alpha, {each: getattr(merge, each) for each in _SETTINGS})
+    pieces = stack.sum(*merge.factors) if merge.factors else METHODS[merge.method].merge(stack)
+    yield from in_blocks(pieces, same[0].info.dtype)

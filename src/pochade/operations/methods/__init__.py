@@ -5,7 +5,7 @@ from pochade.operations.methods.cosine import cosine_a, cosine_b
 from pochade.operations.methods.dare import dare
 from pochade.operations.methods.della import della
 from pochade.operations.methods.geometric_median import geometric_median
-from pochade.operations.methods.method import Method, Stack, at_a_time
+from pochade.operations.methods.method import Method, Stack
 from pochade.operations.methods.model_stock import model_stock
 from pochade.operations.methods.sigmoid import sigmoid
 from pochade.operations.methods.slerp import slerp
@@ -13,7 +13,7 @@ from pochade.operations.methods.ties import ties
 from pochade.operations.methods.train_difference import train_difference
 from pochade.operations.methods.weighted_sum import weighted_sum
 
-__all__ = ["METHODS", "Method", "Stack", "at_a_time"]
+__all__ = ["METHODS", "Method", "Stack"]
 
 METHODS: dict[str, Method] = {
     each.name: each

@@ -7,8 +7,7 @@ from pochade.operations.methods.method import Method, Stack
 
 
 def _merge(stack: Stack) -> Iterator[Any]:
-    for a, b, c in stack.blocks():
-        yield a.add_(b.sub_(c), alpha=stack.alpha)
+    return stack.sum(1, stack.alpha, -stack.alpha)
 
 
 add_difference = Method("add-difference", "A + alpha (B - C)", _merge, 3, 3)

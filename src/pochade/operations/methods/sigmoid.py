@@ -7,9 +7,8 @@ from pochade.operations.methods.method import Method, Stack
 
 
 def _merge(stack: Stack) -> Iterator[Any]:
-    alpha = stack.alpha
-    for a, b in stack.blocks():
-        yield a.lerp_(b, alpha * alpha * (3 - 2 * alpha))
+    share = stack.alpha**2 * (3 - 2 * stack.alpha)
+    return stack.sum(1 - share, share)
 
 
 sigmoid = Method("sigmoid", "weighted sum along the S-curve 3 alpha^2 - 2 alpha^3", _merge, 2, 2)

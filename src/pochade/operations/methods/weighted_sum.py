@@ -7,8 +7,7 @@ from pochade.operations.methods.method import Method, Stack
 
 
 def _merge(stack: Stack) -> Iterator[Any]:
-    for a, b in stack.blocks():
-        yield a.lerp_(b, stack.alpha)
+    return stack.sum(1 - stack.alpha, stack.alpha)
 
 
 weighted_sum = Method("weighted-sum", "A (1 - alpha) + B alpha", _merge, 2, 2)
