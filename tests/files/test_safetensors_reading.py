@@ -179,3 +179,14 @@ def test_many_tensors_are_read_in_good_time(tmp_path):
     began = time.process_time()
     assert len(files.open(tmp_path / "x")) == 20_000
     assert time.process_time() - began < 2
+
+
+def test_many_entries_are_all_read_and_none_may_stand_there_twice(tmp_path):
+    table = {f"t{number}": entry("U8", (1,), number, number + 1) for number in range(600)}
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(packed(table, bytes(600)))
+    assert list(files.open(path)) == list(table)
+    text = json.dumps(table)[:-1] + ', "t0": ' + json.dumps(entry("U8", (1,), 600, 601)) + "}"
+    path.write_bytes(packed(text.encode(), bytes(601)))
+    with pytest.raises(MalformedFileError, match="'t0' stands there twice"):
+        files.open(path)

@@ -67,6 +67,10 @@ def test_packed_projections_are_told_apart():
         ),
         ("unet.conv_in.alpha", "lora_unet_conv_in", "alpha"),
         ("unet.conv_in.lora_magnitude_vector", "lora_unet_conv_in", "dora_scale"),
+        (
+            "oft_unet_mid_block_attentions_0_proj_in.oft_blocks",
+            "lora_unet_mid_block_attentions_0_proj_in", "oft_blocks",
+        ),
     ],
 )  # fmt: skip
 def test_other_namings_are_read_as_kohya_s(name, module, suffix):

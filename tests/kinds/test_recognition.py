@@ -40,6 +40,8 @@ VAE = part(FULL, "first_stage_model.")
         ("controlnet", {"control_model.zero_convs.0.0.weight": (320, 320, 1, 1)}),
         ("controlnet", part(FULL, "model.diffusion_model.") | {"zero_convs.0.0.weight": (320, 320, 1, 1)}),
         ("controlnet", {"controlnet_cond_embedding.conv_in.weight": (16, 3, 3, 3), "down_blocks.0.x": (1,)}),
+        ("controlnet", {"conv_in.weight": (320, 64, 3, 3), "body.0.block1.weight": (320, 320, 3, 3)}),
+        ("controlnet", {"adapter.body.0.in_conv.weight": (80, 192, 1, 1), "adapter.body.0.out_conv.weight": (320,)}),
         ("upscaler", {"conv_first.weight": (64, 3, 3, 3)}),
         ("upscaler", {"model.0.weight": (64, 3, 3, 3), "model.1.sub.0.RDB1.conv1.0.weight": (32, 64, 3, 3)}),
         ("upscaler", {"body.0.weight": (64, 3, 3, 3), "body.1.weight": (64,)}),

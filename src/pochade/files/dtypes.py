@@ -1,7 +1,5 @@
 """Names of number formats, as safetensors spells them, and what numpy and torch call them."""
 
-from math import prod
-
 import numpy as np
 
 from pochade.errors import UsageError
@@ -63,9 +61,14 @@ def size_of(name: str) -> int:
 
 def checked_bytes(dtype: str, shape: tuple[int, ...]) -> int:
     """Return the bytes of an array; ValueError when no array can have that shape."""
-    if len(shape) > _MOST_DIMENSIONS or any(type(each) is not int or each < 0 for each in shape):
+    if len(shape) > _MOST_DIMENSIONS:
         raise ValueError("an impossible shape")
-    item = size_of(dtype)
-    if item * prod(each for each in shape if each) >= _MOST_BYTES:
+    needed = without_zeros = size_of(dtype)
+    for side in shape:
+        if type(side) is not int or side < 0:
+            raise ValueError("an impossible shape")
+        needed *= side
+        without_zeros *= side or 1
+    if without_zeros >= _MOST_BYTES:
         raise ValueError("an impossible shape")
-    return item * prod(shape)
+    return needed

@@ -16,6 +16,17 @@ def legacy_hash(path: Path | str) -> str:
         return hashlib.sha256(file.read(_LEGACY_LENGTH)).hexdigest()[:8]
 
 
+def tensors_hash(path: Path | str) -> str:
+    """Return the SHA-256 of what follows a safetensors file's header, which no metadata changes, or of any other file.
+
+    Web UIs know LoRAs by its first digits.
+    """
+    with open(path, "rb") as file:
+        head = file.read(LENGTH_BYTES + 1)
+        file.seek(LENGTH_BYTES + int.from_bytes(head[:LENGTH_BYTES], "little") if recognises(head) else 0)
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def hashes(path: Path | str) -> dict[str, str]:
     """Return `sha256`, `autov1` (the web UI's old short hash), `autov2` and, for safetensors, `autov3`.
 

@@ -16,6 +16,7 @@ from pochade.files import LazyArray, Weights
 from pochade.kinds.lora import SETTINGS
 
 UNET, TEXT = "lora_unet_", "lora_te"
+_OFT_UNET = "oft_unet_"  # what kohya's OFT calls it
 DOWN, UP, CORE = "lora_down.weight", "lora_up.weight", "lora_mid.weight"
 ALPHA, LENGTHS = "alpha", "dora_scale"
 _PEFT_LENGTHS = "lora_magnitude_vector"
@@ -115,6 +116,8 @@ def kernel_of(module: str, family: Family | None) -> tuple[int, ...]:
 
 def _kohya_name(name: str, has_second: bool) -> tuple[str, str]:
     """Return a tensor's module and suffix in kohya's naming."""
+    if name.startswith(_OFT_UNET):
+        name = UNET + name.removeprefix(_OFT_UNET)
     if name.startswith((UNET, TEXT)):
         module, _, suffix = name.partition(".")
         return module, LENGTHS if suffix.startswith(_PEFT_LENGTHS) else suffix
@@ -155,7 +158,7 @@ def text_encoders(family: Family) -> list[tuple[str, TextEncoder]]:
     return [(f"{TEXT}{number}_", each) for number, each in zip(numbers, family.encoders, strict=True)]
 
 
-def _is_used(module: str, family: Family) -> bool:
+def is_used(module: str, family: Family) -> bool:
     """Tell whether a module lies in a layer that pictures need; the last ones of some text encoders never do."""
     layer = _LAYER.search(module)
     return layer is None or any(
@@ -169,7 +172,7 @@ def modules(names: Iterable[str], family: Family) -> list[str]:
     places = targets(names, family)
     unet = [name.removeprefix(family.unet_prefix) for name in names if name.startswith(family.unet_prefix)]
     own = unet if family.deep else list(layouts.unet.to_diffusers(unet).values())
-    text = [module for module in places if not module.startswith(UNET) and _is_used(module, family)]
+    text = [module for module in places if not module.startswith(UNET) and is_used(module, family)]
     return [module for module in (_module(UNET, name) for name in own) if module] + text
 
 

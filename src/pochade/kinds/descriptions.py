@@ -28,7 +28,7 @@ _SCHEDULER, _NOISER = "DDIMScheduler", "DDPMScheduler"
 def describe(parts: Mapping[str, Weights], family: Family, whole: Weights, prediction: Prediction) -> dict[str, Table]:
     """Return the descriptions by part, of a folder with these parts in diffusers' names, and its index.
 
-    A UNet or VAE alone has no index.
+    A UNet, VAE or ControlNet alone has no index.
     """
     variant = family.branch(whole.shapes()) or Variant("base")
     side = max(resolution_of(whole, family)) // family.downscale
@@ -60,6 +60,8 @@ def _index(family: Family, variant: Variant, parts: Mapping[str, Weights]) -> Ta
         table["low_res_scheduler"] = ["diffusers", _NOISER]
     for part, name in ((UNET, "UNet2DConditionModel"), (VAE, "AutoencoderKL")):
         table[part] = ["diffusers", name] if part in parts else [None, None]
+    if CONTROLNET in parts:
+        table[CONTROLNET] = ["diffusers", "ControlNetModel"]
     for encoder in family.encoders:
         has = encoder.folder in parts
         table[encoder.folder] = ["transformers", _text_class(encoder)] if has else [None, None]

@@ -29,6 +29,8 @@ _PREDICTIONS: dict[str, Prediction] = {"v_prediction": "v", "epsilon": "epsilon"
 _PADS = {"clip": "<|endoftext|>", "openclip": "!"}
 _PROJECTING = {"text_encoder_2"}
 _BARE = "pochade.bare_text_names"
+_CONTROL_PREFIX = "control_model."
+_BARE_CONTROL = "pochade.bare_controlnet_names"
 _LAYER = re.compile(r"encoder\.layers\.(\d+)\.")
 
 
@@ -63,7 +65,17 @@ def _part_alone(weights: Weights) -> Weights:
     kind = recognise(weights.shapes())
     if kind == VAE:
         return layouts.vae.in_original_names(weights)
+    if kind == CONTROLNET and not controlnet.form(weights.shapes()):
+        return _control(weights)
     return _renamed(weights, _LAYOUTS[kind].to_original(weights)) if kind in _LAYOUTS else weights
+
+
+def _control(weights: Weights) -> Weights:
+    """Return a ControlNet as published: with a prefix, unless it is known to come from a file without."""
+    metadata = dict(weights.metadata)
+    prefix = "" if metadata.pop(_BARE_CONTROL, None) is not None else _CONTROL_PREFIX
+    tensors = _placed(prefix, weights, layouts.controlnet.to_original(weights))
+    return Weights(tensors, metadata, weights.path, weights.format, weights.extra)
 
 
 def _renamed(weights: Weights, names: Mapping[str, str]) -> Weights:
@@ -85,6 +97,9 @@ def _checkpoint(folder: Weights) -> Weights:
     if VAE in parts:
         vae = layouts.vae.in_original_names(parts.pop(VAE))
         tensors |= _placed(family.vae_prefix, vae, {name: name for name in vae})
+    if CONTROLNET in parts:
+        inner = parts.pop(CONTROLNET)
+        tensors |= _placed(_CONTROL_PREFIX, inner, layouts.controlnet.to_original(inner))
     metadata = dict(folder.metadata)
     bare = metadata.pop(_BARE, None) is not None
     for part, weights in parts.items():
@@ -197,7 +212,8 @@ def as_folder(weights: Weights, prediction: Prediction | None) -> Folder:
         raise MalformedFileError(weights.path or "", problem) from error
     pads = {each.folder.replace("text_encoder", "tokenizer"): _PADS[each.layout] for each in family.encoders}
     guessed = NORMALIZER in inner.keys() - parts.keys() and needs_statistics(described)
-    metadata = {_BARE: "true"} if _has_bare_names(parts, family) else {}
+    bare = {_BARE: _has_bare_names(parts, family), _BARE_CONTROL: _is_bare_control(parts)}
+    metadata = {name: "true" for name, holds in bare.items() if holds}
     return Folder(inner, unplaced, described, pads if INDEX in described else {}, metadata, guessed)
 
 
@@ -216,6 +232,11 @@ def _has_bare_names(parts: Mapping[str, Mapping[str, str]], family: Family) -> b
     return bool(names) and all(map(layouts.text.is_bare, names))
 
 
+def _is_bare_control(parts: Mapping[str, Mapping[str, str]]) -> bool:
+    """Tell whether a ControlNet has the original's names without their prefix."""
+    return any(not name.startswith(_CONTROL_PREFIX) for name in parts.get(CONTROLNET, {}).values())
+
+
 def _family(weights: Weights) -> Family:
     """Return the family by which to lay a model out; a VAE alone, which families share, goes by the first."""
     family = families.recognise(weights.shapes())
@@ -231,7 +252,7 @@ def _family(weights: Weights) -> Family:
 def _parts(weights: Weights, family: Family, image: ImagePart | None) -> dict[str, dict[str, str]]:
     """Return for every part the names that it takes, without their prefix, and in the file."""
     found = components(weights)
-    prefixes = {UNET: family.unet_prefix, VAE: family.vae_prefix, CONTROLNET: "control_model."}
+    prefixes = {UNET: family.unet_prefix, VAE: family.vae_prefix, CONTROLNET: _CONTROL_PREFIX}
     parts = {
         part: _below(found[part], prefix) or dict(zip(found[part], found[part], strict=True))
         for part, prefix in prefixes.items()

@@ -37,6 +37,7 @@ _SUFFIXES: tuple[tuple[str, tuple[str, ...]], ...] = (
 _DOWN = (
     ".lora_down.weight", ".lora_A.weight", ".lora.down.weight", "_lora.down.weight", ".lora_linear_layer.down.weight",
 )  # fmt: skip
+_LONGEST = max(len(each) for _, suffixes in _SUFFIXES for each in suffixes)
 _RANKS = (*_DOWN, ".hada_w1_b", ".a2.weight", ".lokr_w1_b", ".lokr_w2_b")
 _BOFT_DIMENSIONS = 4
 _BLOCK = re.compile(r"transformer_blocks[._](\d{1,4})[._]")
@@ -46,15 +47,16 @@ _SECOND_ENCODER = ("lora_te1_", "lora_te2_", "text_encoder_2.")
 
 def algorithm(shapes: Shapes, metadata: Mapping[str, str] | None = None) -> str | None:
     """Return the algorithm of a LoRA file, or None when it is none."""
-    name = next((each for each, suffixes in _SUFFIXES if any(key.endswith(suffixes) for key in shapes)), None)
+    ends = {key[-_LONGEST:] for key in shapes}  # a hundred times fewer than the names
+    name = next((each for each, suffixes in _SUFFIXES if any(end.endswith(suffixes) for end in ends)), None)
     if name == "oft" and any(len(shape) == _BOFT_DIMENSIONS for key, shape in shapes.items() if "oft_" in key):
         return "boft"
     if name != "lora":
         return name
     if "dylora" in " ".join((metadata or {}).get(f"ss_network_{each}", "") for each in ("module", "args")):
         return "dylora"
-    wide = any(key.endswith(_DOWN) and max(shape[2:], default=1) > 1 for key, shape in shapes.items())
-    return "locon" if wide or any(key.endswith(".lora_mid.weight") for key in shapes) else "lora"
+    wide = any(shape[2:] and key.endswith(_DOWN) and max(shape[2:]) > 1 for key, shape in shapes.items())
+    return "locon" if wide or any(end.endswith(".lora_mid.weight") for end in ends) else "lora"
 
 
 def rank(shapes: Shapes) -> int | None:

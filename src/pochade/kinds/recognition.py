@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from pochade.kinds import embedding, upscaler
+from pochade.kinds import controlnet, embedding, upscaler
 from pochade.kinds.components import TEXT, TEXT_2, UNET, VAE, components
 from pochade.kinds.lora import Shapes, algorithm
 
@@ -15,7 +15,9 @@ _VECTOR_DIMENSIONS = 2
 
 
 def _is_controlnet(shapes: Shapes) -> bool:
-    return any(name.startswith("control_model.") or name in _CONTROL for name in shapes)
+    return controlnet.is_adapter(shapes) or any(
+        name.startswith("control_model.") or name in _CONTROL for name in shapes
+    )
 
 
 def _is_lora(shapes: Shapes) -> bool:

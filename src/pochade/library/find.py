@@ -1,32 +1,20 @@
-"""Find a model by the name people use for it, in folders laid out by A1111, ComfyUI or the user."""
+"""Find a model by the name people use for it, in folders laid out by any of the known programs or by the user."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from os.path import splitext
 from pathlib import Path
 
 from pochade.errors import MissingFileError, PochadeError, UnknownNameError, UsageError
 from pochade.files.folders import INDEX
 from pochade.files.walking import walked
-from pochade.library.hashes import sha256
+from pochade.library.hashes import remembered_of, sha256
+from pochade.library.places import Place, places_for
 
-# The sub-folders of one kind; the first ones that exist are searched, else the given folder itself.
-PLACES = {
-    "checkpoint": ("models/Stable-diffusion", "models/checkpoints", "Stable-diffusion", "checkpoints"),
-    "vae": ("models/VAE", "models/vae", "VAE", "vae"),
-    "controlnet": (
-        *("models/ControlNet", "models/controlnet", "ControlNet", "controlnet"),
-        "extensions/sd-webui-controlnet/models",
-    ),
-    "lora": ("models/Lora", "models/LyCORIS", "models/loras", "Lora", "LyCORIS", "loras"),
-    "embedding": ("embeddings", "models/embeddings"),
-    "hypernetwork": ("models/hypernetworks", "hypernetworks"),
-    "upscaler": (
-        *("models/ESRGAN", "models/RealESRGAN", "models/upscale_models", "ESRGAN", "RealESRGAN", "upscale_models"),
-    ),
-}
 _MARKS = {"controlnet": "config.json"}  # what a diffusers folder of one part has in place of an index
 _SUFFIXES = {".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".sft"}
-_PICTURES = {"embedding": {".png", ".webp"}}  # kinds that may lie hidden in one
+PICTURES = {"embedding": frozenset({".png", ".webp"})}
+"""Suffixes of pictures, for the kinds that may lie hidden in one."""
 _SHORT_HASH = re.compile(r"\s*\[[0-9a-f]{8,64}\]$")  # A1111 shows "name [hash]"
 
 
@@ -41,12 +29,12 @@ def find_model(name: str, folders: Sequence[Path], kind: str = "checkpoint", alo
         raise _absent(name, kind)
     wanted = _folded(_SHORT_HASH.sub("", name))
     found = list(models_of(folders, kind))
-    for spell in (_relative, _file_name, _relative_stem, _stem):
-        if same := [path for root, path in found if spell(root, path) == wanted]:
+    for spell in (_whole, _last, _without_suffix, _stem):
+        if same := [path for place, path in found if _folded(spell(place.name(path), path)) == wanted]:
             return _only(name, same) if alone else same[0]
     if not found:
         raise UsageError(f"There is no {kind} in {', '.join(map(str, folders))}; check --models and POCHADE_MODELS.")
-    raise UnknownNameError(kind, name, sorted({_display_name(path) for _, path in found}))
+    raise UnknownNameError(kind, name, sorted({_stem(place.name(path), path) for place, path in found}))
 
 
 def find_in(name: str, folder: Path, kind: str = "checkpoint") -> Path:
@@ -55,12 +43,12 @@ def find_in(name: str, folder: Path, kind: str = "checkpoint") -> Path:
         return Path(name)
     near = [each for each in sorted(folder.iterdir()) if each.suffix.lower() in _SUFFIXES and each.is_file()]
     wanted = _folded(name)
-    same = [each for each in near if wanted in (_file_name(folder, each), _stem(folder, each))]
+    same = [each for each in near if wanted in (_folded(each.name), _folded(each.stem))]
     if same:
         return _only(name, same)
     if not near or Path(name).suffix.lower() in _SUFFIXES or len(Path(name).parts) > 1:
         raise _absent(name, kind)
-    raise UnknownNameError(kind, name, [_display_name(each) for each in near])
+    raise UnknownNameError(kind, name, [each.stem for each in near])
 
 
 def _is_model(name: str, kind: str) -> bool:
@@ -87,33 +75,26 @@ def _absent(name: str, kind: str) -> PochadeError:
 
 
 def find_by_hash(digest: str, folders: Sequence[Path], kind: str = "checkpoint") -> Path | None:
-    """The file whose SHA-256 begins with `digest`. It reads file after file, so it is for when the name fails."""
-    for _, path in models_of(folders, kind):
-        if path.is_file() and sha256(path).startswith(digest.lower()):
+    """The file whose SHA-256 begins with `digest`: one whose hash is known, else file after file is read."""
+    paths = [path for _, path in models_of(folders, kind) if path.is_file()]
+    known = remembered_of(paths)
+    for path in (*known, *(each for each in paths if each not in known)):
+        if (known.get(path) or sha256(path)).startswith(digest.lower()):
             return path
     return None
 
 
-def models_of(folders: Iterable[Path], kind: str) -> Iterator[tuple[Path, Path]]:
-    """Every model of a kind, with the folder that its name is relative to, in a fixed order."""
+def models_of(folders: Iterable[Path], kind: str) -> Iterator[tuple[Place, Path]]:
+    """Every model of a kind, with the place that its name is relative to, in a fixed order."""
     seen: set[Path] = set()
-    for root in _roots(folders, kind):
-        for path in models_below(root, _PICTURES.get(kind, set())):
-            if path not in seen and _fits(path, kind):
-                seen.add(path)
-                yield root, path
-
-
-def _roots(folders: Iterable[Path], kind: str) -> Iterator[Path]:
     for folder in folders:
         if not folder.is_dir():
             raise UsageError(f"{folder}: there is no such models folder; check --models and POCHADE_MODELS.")
-        yield from places_of([folder], kind) or [folder]
-
-
-def places_of(folders: Iterable[Path], kind: str) -> list[Path]:
-    """The sub-folders of one kind, as far as they are there."""
-    return [folder / place for folder in folders for place in PLACES[kind] if (folder / place).is_dir()]
+        for place in places_for(folder, kind):
+            for path in models_below(place.folder, PICTURES.get(kind, frozenset())):
+                if path not in seen and _fits(path, kind):
+                    seen.add(path)
+                    yield place, path
 
 
 def models_below(root: Path, pictures: Set[str] = frozenset()) -> Iterator[Path]:
@@ -121,19 +102,29 @@ def models_below(root: Path, pictures: Set[str] = frozenset()) -> Iterator[Path]
 
     `pictures` are suffixes of picture files that count too, but for previews.
     """
+    for folder, models, _ in models_by_folder(root, pictures):
+        yield from (folder / name for name in models)
+
+
+def models_by_folder(
+    root: Path, pictures: Set[str] = frozenset(), refused: Callable[[OSError], object] | None = None
+) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """The same, folder by folder: each with the names of the models, then of all files in it.
+
+    A diffusers folder holds one model, itself, by the name `.`; `refused` hears which folders cannot be listed.
+    """
     suffixes = _SUFFIXES | pictures
-    for folder, inner, names in walked(root):
+    for folder, inner, names in walked(root, refused):
         if INDEX in names:
             inner.clear()
-            yield folder
+            yield folder, ["."], names
         else:
-            yield from (
-                folder / name for name in names if Path(name).suffix.lower() in suffixes and not _is_preview(name)
-            )
+            models = [name for name in names if splitext(name)[1].lower() in suffixes and not _is_preview(name)]
+            yield folder, models, names
 
 
 def _is_preview(name: str) -> bool:
-    return Path(Path(name).stem).suffix.lower() == ".preview"
+    return splitext(splitext(name)[0])[1].lower() == ".preview"
 
 
 def _fits(path: Path, kind: str) -> bool:
@@ -145,21 +136,18 @@ def _folded(name: str) -> str:
     return name.replace("\\", "/").casefold()
 
 
-def _display_name(path: Path) -> str:
-    return path.name if path.is_dir() else path.stem
+def _whole(name: str, path: Path) -> str:
+    return name
 
 
-def _relative(root: Path, path: Path) -> str:
-    return _folded(str(path.relative_to(root)))
+def _last(name: str, path: Path) -> str:
+    return name.rpartition("/")[2]
 
 
-def _file_name(root: Path, path: Path) -> str:
-    return _folded(path.name)
+def _without_suffix(name: str, path: Path) -> str:
+    """The name of a file without its ending; a folder has none."""
+    return name if path.is_dir() else splitext(name)[0]
 
 
-def _relative_stem(root: Path, path: Path) -> str:
-    return _folded(str(path.relative_to(root).with_suffix("") if path.is_file() else path.relative_to(root)))
-
-
-def _stem(root: Path, path: Path) -> str:
-    return _folded(_display_name(path))
+def _stem(name: str, path: Path) -> str:
+    return _last(_without_suffix(name, path), path)

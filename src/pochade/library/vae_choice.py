@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pochade.errors import PochadeError, UsageError
-from pochade.library.find import find_model, models_below, places_of
+from pochade.library.find import find_model, models_below
+from pochade.library.places import places_of
 
 AUTO = "auto"
 OWN = "none"

@@ -100,7 +100,8 @@ def dtypes(weights: Weights, names: Iterable[str]) -> Counter[str]:
     """Return how many numbers stand in each format."""
     counts: Counter[str] = Counter()
     for name in names:
-        counts[weights.info(name).dtype] += weights.info(name).size
+        info = weights.info(name)
+        counts[info.dtype] += info.size
     return counts
 
 
