@@ -13,7 +13,7 @@ import pochade
 from pochade import Pipeline, files, kinds
 from pochade.errors import MalformedFileError, UsageError
 from pochade.events import Made, Saved, Step, Warned
-from pochade.generation.model import shipped_model
+from pochade.library.shipped import shipped_model
 from pochade.operations.convert import Conversion, convert, converting
 from pochade.operations.doctor import diagnosing
 from pochade.operations.merge import Merge
@@ -220,3 +220,23 @@ def test_shapes_that_do_not_fit_are_refused(family, folder, name, shape, tmp_pat
 def test_a_network_alone_keeps_its_metadata(tmp_path):
     vae = convert(shipped_model(), tmp_path / "vae", only=("vae",))
     assert "pochade.lineage" in files.open(vae).metadata
+
+
+@pytest.mark.parametrize("name", ["controlnet-sd15", "controlnet-sd21"])
+@pytest.mark.parametrize("prefix", ["control_model.", ""])
+def test_a_controlnet_comes_back_under_the_names_that_it_had(name, prefix, tmp_path):
+    tensors = {
+        prefix + old.removeprefix("control_model."): array for old, array in numbered(small(f"{name}.ldm")).items()
+    }
+    source = files.save(tmp_path / "a.safetensors", tensors)
+    folder = convert(source, tmp_path / "folder")
+    assert same(files.open(source), files.open(convert(folder, tmp_path / "b.safetensors")))
+    assert same(files.open(source), files.open(convert(convert(folder, tmp_path / "again"), tmp_path / "c.ckpt")))
+
+
+def test_a_controlnet_inside_a_checkpoint_comes_back(tmp_path):
+    tensors = small("sd15.ldm") | small("controlnet-sd15.ldm")
+    source = files.save(tmp_path / "a.safetensors", numbered(tensors))
+    folder = convert(source, tmp_path / "folder", keep_junk=True)
+    back = files.open(convert(folder, tmp_path / "b.safetensors", keep_junk=True))
+    assert same(files.open(source), back)

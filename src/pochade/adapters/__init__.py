@@ -8,7 +8,7 @@ from typing import Any
 
 from pochade.adapters.algorithm import BIAS, Algorithm
 from pochade.adapters.boft import BOFT
-from pochade.adapters.dora import DORA
+from pochade.adapters.dora import dora
 from pochade.adapters.full import FULL
 from pochade.adapters.glora import GLORA
 from pochade.adapters.ia3 import IA3
@@ -20,7 +20,9 @@ from pochade.adapters.oft import OFT
 
 __all__ = ["ALGORITHMS", "BIAS", "Algorithm", "algorithm_of", "delta", "rows_of"]
 
-ALGORITHMS = (DORA, LOKR, LOHA, GLORA, IA3, BOFT, OFT, LORA, FULL, NORM)
+_PLAIN = (LOKR, LOHA, GLORA, IA3, BOFT, OFT, LORA, FULL, NORM)
+
+ALGORITHMS = (dora(_PLAIN), *_PLAIN)
 """In the order in which they are recognised."""
 
 

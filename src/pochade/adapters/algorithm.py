@@ -36,7 +36,9 @@ class Algorithm:
 
 
 def scale_of(parts: Parts, rank: int) -> float:
-    """Return alpha / rank; 1 where no alpha is given."""
+    """Return alpha / rank, or what the tensor `scale` says in its place; 1 where neither is given."""
+    if "scale" in parts:
+        return float(parts["scale"])
     alpha = float(parts["alpha"]) if "alpha" in parts else 0.0
     return alpha / rank if alpha else 1.0
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pochade.adapters.algorithm import Algorithm, Parts, identity
+from pochade.adapters.algorithm import Algorithm, Parts
 from pochade.adapters.oft import rescaled, rotations
 
 _DIMENSIONS = 4
@@ -15,12 +15,11 @@ def _delta(weight: Any, parts: Parts, strength: float) -> Any:
     turns = rotations(blocks, parts, weight.shape[0])
     turned = weight.reshape(weight.shape[0], -1)
     for stage in range(stages):
-        turn = turns[stage] * strength + identity(turns, size) * (1 - strength)
         width = 2**stage * (size // 2)
         order = turned.reshape(-1, 2, width, turned.shape[-1]).swapaxes(1, 2).reshape(count, size, -1)
-        order = turn @ order
+        order = turns[stage] @ order
         turned = order.reshape(-1, width, 2, turned.shape[-1]).swapaxes(1, 2).reshape(weight.shape[0], -1)
-    return rescaled(turned.reshape(weight.shape), parts) - weight
+    return (rescaled(turned.reshape(weight.shape), parts) - weight) * strength
 
 
 class _Butterfly(Algorithm):

@@ -1,20 +1,25 @@
 """DoRA: the direction of a changed weight with a learnt length per channel (Liu et al. 2024, arXiv:2402.09353).
 
-The length is taken per output or per input channel; the shape of `dora_scale` tells which.
+The change is that of any other algorithm. The length is taken per output or per input channel; the shape of
+`dora_scale` tells which.
 """
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from pochade.adapters.algorithm import Algorithm, Parts
-from pochade.adapters.loha import hadamard
-from pochade.adapters.lokr import kronecker_product
-from pochade.adapters.lora import low_rank
 
 _LEAST_LENGTH = 1e-12  # a channel of zeros stays one
 
 
-def _delta(weight: Any, parts: Parts, strength: float) -> Any:
-    changed = weight + _inner(weight, parts).reshape(weight.shape)
+def dora(algorithms: Sequence[Algorithm]) -> Algorithm:
+    """Return the algorithm that goes with one of these."""
+    return Algorithm("dora", ("dora_scale",), partial(_delta, algorithms), rows=partial(_rows, algorithms))
+
+
+def _delta(algorithms: Sequence[Algorithm], weight: Any, parts: Parts, strength: float) -> Any:
+    changed = weight + _inner(algorithms, parts).delta(weight, parts, 1.0).reshape(weight.shape)
     magnitude = parts["dora_scale"].reshape(-1)
     by_output = parts["dora_scale"].shape[0] != 1 or weight.shape[0] == 1
     axis = 0 if by_output else 1
@@ -25,15 +30,14 @@ def _delta(weight: Any, parts: Parts, strength: float) -> Any:
     return (changed * (magnitude.reshape(shape) / (length + _LEAST_LENGTH)) - weight) * strength
 
 
-def _inner(weight: Any, parts: Parts) -> Any:
-    if "lora_down.weight" in parts:
-        return low_rank(parts)
-    return hadamard(parts) if "hada_w1_a" in parts else kronecker_product(weight, parts)
+def _inner(algorithms: Sequence[Algorithm], parts: Parts) -> Algorithm:
+    inner = next((each for each in algorithms if each.recognises(parts)), None)
+    if inner is None:
+        raise ValueError("dora_scale has no change beside it")
+    return inner
 
 
-def _rows(parts: Parts) -> tuple[str, ...]:
+def _rows(algorithms: Sequence[Algorithm], parts: Parts) -> tuple[str, ...]:
+    rows = _inner(algorithms, parts).rows(parts)
     by_output = parts["dora_scale"].shape[0] != 1
-    return ("lora_up.weight", "dora_scale") if by_output and "lora_down.weight" in parts else ()
-
-
-DORA = Algorithm("dora", ("dora_scale",), _delta, rows=_rows)
+    return (*rows, "dora_scale") if by_output and rows else ()

@@ -18,13 +18,19 @@ def scale(parts: Parts) -> float:
     return scale_of(parts, parts["lora_down.weight"].shape[0])
 
 
-def low_rank(parts: Parts) -> Any:
-    """Return up x down, scaled."""
-    return product(parts["lora_up.weight"], inner(parts)) * scale(parts)
+def truncated(parts: Parts, rank: int) -> Parts:
+    """Return the parts with their first ranks alone, as DyLoRA means it, each counting as before.
+
+    A Tucker core has no first ranks; parts with one stay as they are.
+    """
+    if "lora_down.weight" not in parts or "lora_mid.weight" in parts:
+        return parts
+    up, down = parts["lora_up.weight"][:, :rank], parts["lora_down.weight"][:rank]
+    return {**parts, "lora_up.weight": up, "lora_down.weight": down, "alpha": scale(parts) * len(down)}
 
 
 def _delta(_weight: Any, parts: Parts, strength: float) -> Any:
-    return low_rank(parts) * strength
+    return product(parts["lora_up.weight"] * (scale(parts) * strength), inner(parts))  # up is small: quickly scaled
 
 
 def _shape(parts: Parts, _kernel: Shape) -> Shape:

@@ -17,19 +17,22 @@ def rotations(blocks: Any, parts: Parts, channels: int) -> Any:
 
 
 def _delta(weight: Any, parts: Parts, strength: float) -> Any:
-    blocks = parts["oft_blocks"]
-    count, size, _ = blocks.shape
-    turns = rotations(blocks, parts, weight.shape[0]).swapaxes(-1, -2)
-    turns = turns * strength + identity(turns, size) * (1 - strength)
+    turns = _turns(parts, weight.shape[0]).swapaxes(-1, -2)
+    count, size, _ = turns.shape
     turned = turns @ weight.reshape(count, size, -1)
-    return rescaled(turned.reshape(weight.shape), parts) - weight
+    return (rescaled(turned.reshape(weight.shape), parts) - weight) * strength
+
+
+def _turns(parts: Parts, channels: int) -> Any:
+    """Return the rotations; LyCORIS once stored them as they are."""
+    return parts["oft_diag"] if "oft_diag" in parts else rotations(parts["oft_blocks"], parts, channels)
 
 
 def rescaled(weight: Any, parts: Parts) -> Any:
-    """Return a weight with its output channels stretched, whatever the strength, if the module learnt to."""
+    """Return a weight with its output channels stretched, if the module learnt to."""
     if "rescale" not in parts:
         return weight
     return weight * parts["rescale"].reshape(-1, *[1] * (weight.ndim - 1))
 
 
-OFT = Algorithm("oft", ("oft_blocks",), _delta)
+OFT = Algorithm("oft", ("oft_blocks", "oft_diag"), _delta)

@@ -8,18 +8,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pochade import adapters, files, kinds
+from pochade import files, kinds
 from pochade.errors import UsageError
 from pochade.events import Event, Warned
 from pochade.files import LazyArray, Weights
 from pochade.files.weights import Array
-from pochade.kinds.adapter import TEXT, Target, modules_of, targets
-from pochade.kinds.lora_naming import Parts
+from pochade.kinds.adapter import TEXT, modules_of, targets
 from pochade.operations.casting import computed, in_blocks, rows_of
 from pochade.operations.convert import Conversion, converted
 from pochade.operations.lineage import lineage
+from pochade.operations.lora_change import Change, changes_of
 from pochade.operations.lora_effect import family_for
-from pochade.operations.lora_tensors import explained, loaded
 from pochade.operations.writing import check_target, writing
 
 _AT_A_TIME = 1 << 18  # numbers of a tensor
@@ -50,43 +49,6 @@ class Adapter:
             raise UsageError(f"--lora {written}: write FILE, FILE:W or FILE:W:TEW, the weights as numbers.") from error
 
 
-@dataclass(frozen=True)
-class _Change:
-    """What one module of a LoRA does to a tensor, or to one of three tensors that are packed into it."""
-
-    lora: Weights
-    module: str
-    target: Target
-    parts: Parts
-    strength: float
-
-    def loaded(self) -> dict[str, Any]:
-        """The module's tensors in full precision. Raises MalformedFileError for numbers that are none."""
-        with explained(self.lora, self.module):
-            return loaded(self.parts)
-
-    def rows(self, tensors: Mapping[str, Any]) -> tuple[str, ...]:
-        """Its tensors that go with the rows of what it changes. Raises MalformedFileError for odd shapes."""
-        with explained(self.lora, self.module):
-            return adapters.rows_of(tensors)
-
-    def add(self, rows: Any, start: int, count: int, tensors: Mapping[str, Any]) -> None:
-        """Change rows of the tensor in place; `start` is the first of them and `count` how many the tensor has."""
-        height = count if self.target.third is None else count // 3
-        begin = (self.target.third or 0) * height
-        first, last = max(start, begin), min(start + len(rows), begin + height)
-        if first >= last:
-            return
-        with explained(self.lora, self.module):
-            mine = adapters.rows_of(tensors)
-            if any(len(tensors[name]) != height for name in mine):
-                raise ValueError(f"{' and '.join(mine)} must have {height} rows")
-            part, own = rows[first - start : last - start], slice(first - begin, last - begin)
-            cut = {name: each[own] if name in mine else each for name, each in tensors.items()}
-            bias = [each.reshape(part.shape) * self.strength for name, each in cut.items() if name in adapters.BIAS]
-            part.add_(bias[0] if bias else adapters.delta(part, cut, self.strength))
-
-
 def baking(model: Path, target: Path, loras: Sequence[Adapter] = (), vae: Path | None = None) -> Iterator[Event]:
     """Bake LoRAs and a VAE into a model file; yields Steps in megabytes and Saved at the end.
 
@@ -111,7 +73,7 @@ def baking(model: Path, target: Path, loras: Sequence[Adapter] = (), vae: Path |
 def baked(weights: Weights, loras: Sequence[tuple[Weights, Adapter]]) -> tuple[Weights, list[str]]:
     """Return the weights with LoRAs baked in, computed when asked for, and the modules that found no place."""
     places = targets(weights, family_for([lora for lora, _ in loras], weights))
-    changes: dict[str, list[_Change]] = defaultdict(list)
+    changes: dict[str, list[Change]] = defaultdict(list)
     unused: list[str] = []
     for lora, each in loras:
         found = 0
@@ -121,7 +83,7 @@ def baked(weights: Weights, loras: Sequence[tuple[Weights, Adapter]]) -> tuple[W
                 continue
             found += 1
             strength = each.text if module.startswith(TEXT) else each.unet
-            for change in _changes(lora, module, places[module], parts, strength):
+            for change in changes_of(lora, module, places[module], parts, strength):
                 changes[change.target.name].append(change)
         if not found:
             raise UsageError(f"{each.path}: none of its modules has a place in {weights.path}; nothing would change.")
@@ -132,17 +94,7 @@ def baked(weights: Weights, loras: Sequence[tuple[Weights, Adapter]]) -> tuple[W
     return Weights(tensors, weights.metadata, weights.path, weights.format, weights.extra), unused
 
 
-def _changes(lora: Weights, module: str, target: Target, parts: Parts, strength: float) -> Iterator[_Change]:
-    kernel = {name: each for name, each in parts.items() if name not in adapters.BIAS}
-    if adapters.algorithm_of(kernel):
-        yield _Change(lora, module, target, kernel, strength)
-    for name in adapters.BIAS:
-        if name in parts:
-            place = Target(target.name.removesuffix("weight") + "bias", target.third)
-            yield _Change(lora, module, place, {name: parts[name]}, strength)
-
-
-def _changed(tensor: LazyArray, changes: Sequence[_Change]) -> Iterator[Array]:
+def _changed(tensor: LazyArray, changes: Sequence[Change]) -> Iterator[Array]:
     """Compute one tensor in full precision and round it once; a few rows at a time where all changes go by rows."""
     info = tensor.info
     jobs = [(change, change.loaded()) for change in changes]
@@ -152,7 +104,7 @@ def _changed(tensor: LazyArray, changes: Sequence[_Change]) -> Iterator[Array]:
     yield from in_blocks(_added(rows_of(tensor, at_a_time), count, jobs), info.dtype)
 
 
-def _added(pieces: Iterator[Any], count: int, jobs: Sequence[tuple[_Change, Mapping[str, Any]]]) -> Iterator[Any]:
+def _added(pieces: Iterator[Any], count: int, jobs: Sequence[tuple[Change, Mapping[str, Any]]]) -> Iterator[Any]:
     start = 0
     for rows in pieces:
         for change, tensors in jobs:
