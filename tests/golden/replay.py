@@ -21,6 +21,8 @@ from pochade.events import Made
 from pochade.generation.pictures.input_picture import open_picture
 from pochade.generation.pictures.inputs import Inputs
 from pochade.generation.request import FILLS, RESIZE_MODES
+from tests.golden.extra_models import make_extras
+from tests.golden.lora_models import make_loras
 from tests.golden.models import make, make_vae
 
 INPUTS = Path(__file__).parent / "inputs"
@@ -191,7 +193,9 @@ def model_file(name: str) -> Path:
 def pipeline(name: str, vae: str | None = None) -> Pipeline:
     """The pipeline of one of the models, in float32 on the CPU."""
     path = make_vae(models_folder()) if vae else None
-    return Pipeline.load(model_file(name), vae=path, device="cpu", dtype="fp32")
+    make_extras(models_folder())
+    make_loras(models_folder())
+    return Pipeline.load(model_file(name), vae=path, device="cpu", dtype="fp32", folders=[models_folder()])
 
 
 def generate(kind: str, request: dict[str, Any]) -> dict[str, list[Any]]:

@@ -43,6 +43,11 @@ class CLIPText(nn.Module):
         """Number of layers, the largest clip skip that leaves one."""
         return len(self.text_model.encoder.layers)
 
+    @property
+    def width(self) -> int:
+        """How many numbers a token's vector has."""
+        return self.text_model.embeddings.token_embedding.embedding_dim
+
 
 class TextModel(nn.Module):
     """Embeddings, encoder and the final norm."""

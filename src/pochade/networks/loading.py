@@ -165,14 +165,15 @@ def _names_below(weights: Weights, prefix: str) -> dict[str, str]:
 
 
 def _assign(network: nn.Module, state: Mapping[str, Tensor], weights: Weights, prefix: str) -> None:
-    missing = [name for name in network.state_dict() if name not in state]
-    if missing:
+    own = network.state_dict()
+    if missing := [name for name in own if name not in state]:
         problem = f"{len(missing)} tensors are missing below '{prefix}', the first is '{missing[0]}'."
         raise MalformedFileError(_file(weights), problem)
-    try:
-        network.load_state_dict(state, strict=True, assign=True)
-    except RuntimeError as error:
-        raise MalformedFileError(_file(weights), f"tensors below '{prefix}' do not fit together: {error}") from error
+    if odd := [name for name in own if state[name].shape != own[name].shape]:
+        found, wanted = (list(each[odd[0]].shape) for each in (state, own))
+        problem = f"its tensors do not fit together: '{prefix}{odd[0]}' is {found}, and the others want {wanted}."
+        raise MalformedFileError(_file(weights), problem)
+    network.load_state_dict(state, strict=True, assign=True)
 
 
 def _file(weights: Weights) -> Path | str:

@@ -61,6 +61,11 @@ class OpenCLIPText(nn.Module):
         """Number of layers, the largest `skip` that leaves one."""
         return len(self.transformer.resblocks)
 
+    @property
+    def width(self) -> int:
+        """How many numbers a token's vector has."""
+        return self.token_embedding.embedding_dim
+
     def _through(self, vectors: Tensor, skip: int) -> Tensor:
         x = vectors + self.positional_embedding[: vectors.shape[1]]
         for block in self.transformer.resblocks[: self.depth + 1 - skip]:

@@ -4,7 +4,7 @@ Which layer stands at `input_blocks.4.1` is decided by the tensors below that na
 width, depth and number of levels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 
 import torch
@@ -68,19 +68,24 @@ class UNet(Half):
         context: Tensor,
         classes: Tensor | None = None,
         control: Sequence[Tensor] | None = None,
+        features: Mapping[int, Tensor] | None = None,
     ) -> Tensor:
         """Latents [B, C, h, w], timesteps [B], context [B, T, D]; returns the prediction [B, 4, h, w].
 
         `classes` are vectors [B, A] or numbers [B], for a model that knows them; `control` is what ControlNets add to
-        the features that each input block hands over and, last, to those of the middle block.
+        the features that each input block hands over and, last, to those of the middle block. `features` are what
+        T2I-Adapters add after some of these blocks, by number, before the next one sees them.
         """
         time = self.embed_time(timesteps, classes, latents.dtype)
+        added = features or {}
         skips: list[Tensor] = []
         x = latents
-        for block in self.input_blocks:
+        for number, block in enumerate(self.input_blocks):
             x = block(x, time, context)
+            x = x + added[number] if number in added else x
             skips.append(x)
         x = self.middle_block(x, time, context)
+        x = x + added[len(skips)] if len(skips) in added else x
         if control is not None:
             skips = [skip + each for skip, each in zip(skips, control, strict=False)]
             x = x + control[-1]
@@ -190,9 +195,13 @@ class TransformerBlock(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head attention from a sequence to a context, `rows` of the sequence at a time."""
+    """Multi-head attention from a sequence to a context, `rows` of the sequence at a time.
+
+    `changes` are what the context goes through first, one after the other, twice: for the keys and for the values.
+    """
 
     rows: int | None = None
+    changes: Sequence[Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]] = ()
 
     def __init__(self, shapes: Shapes, heads: int) -> None:
         super().__init__()
@@ -204,8 +213,11 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
         """Sequence [B, T, C], context [B, S, D]; returns [B, T, C]."""
+        keys = values = context
+        for change in self.changes:
+            keys, values = change(keys, values)
         mixed: Tensor = self.to_out(
-            attend(self.to_q(x), self.to_k(context), self.to_v(context), self.heads, rows=self.rows)
+            attend(self.to_q(x), self.to_k(keys), self.to_v(values), self.heads, rows=self.rows)
         )
         return mixed
 
