@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pochade.errors import UsageError
-from pochade.prompts import Emphasis, chunk, token_count
-from pochade.prompts.chunks import SLOT_TOKEN
+from pochade.prompts import Emphasis, Tokenizer, chunk, token_count
+from pochade.prompts.chunks import SLOT_TOKEN, Names
 from pochade.prompts.tokenizer import END, START, tokenize
 
 from .vectors import cases, name
@@ -62,13 +62,28 @@ def test_an_embedding_larger_than_a_window_is_refused():
         chunk("big", embeddings={"big": 76})
 
 
+WORDS = st.lists(st.sampled_from(["cat", ",", "easyneg", "big", "(dog:1.3)", " BREAK ", "[x]", "日本", "&amp;"]))
+
+
+def test_names_are_told_as_they_are_taken():
+    names = Names(["easy", "easy neg", "neg", "break", "1.3"], Tokenizer())
+    assert names.named_in("(easy neg:1.3) BREAK neg, neg, uneasy") == ["easy neg", "neg"]
+    assert names.named_in("easy neg", passed_over={"easy neg"}) == ["easy", "neg"]
+    assert names.named_in("(easy:1.3) BREAK", Emphasis.NONE) == ["easy", "1.3", "break"]
+    assert names.named_in("") == []
+
+
+@given(WORDS.map(" ".join) | st.text())
+def test_a_prompt_has_slots_for_the_names_in_it(text):
+    counts = {"easyneg": 8, "big": 75, "cat,": 2}
+    slots = [slot.name for each in chunk(text, embeddings=counts) for slot in each.slots]
+    assert list(dict.fromkeys(slots)) == Names(counts, Tokenizer()).named_in(text)
+
+
 def test_no_emphasis_takes_brackets_and_break_as_text():
     (only,) = chunk("(a BREAK b:2)", emphasis=Emphasis.NONE)
     assert set(only.multipliers) == {1.0}
     assert list(only.tokens[1:-1])[: len(tokenize("(a BREAK b:2)"))] == tokenize("(a BREAK b:2)")
-
-
-WORDS = st.lists(st.sampled_from(["cat", ",", "easyneg", "big", "(dog:1.3)", " BREAK ", "[x]", "日本", "&amp;"]))
 
 
 @given(WORDS.map(" ".join) | st.text(), st.integers(0, 75), st.sampled_from([END, 0]))

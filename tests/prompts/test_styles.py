@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pochade.errors import MalformedFileError, MissingFileError
+from pochade.errors import FileError, MalformedFileError, MissingFileError
 from pochade.prompts import styles
 from pochade.prompts.styles import Style
 
@@ -64,6 +64,8 @@ def test_writing_keeps_the_file_that_was_there(tmp_path):
 def test_bad_files_are_named(tmp_path):
     with pytest.raises(MissingFileError):
         styles.read(tmp_path / "none.csv")
+    with pytest.raises(FileError, match="this is a folder"):
+        styles.read(tmp_path)
     path = tmp_path / "styles.csv"
     path.write_bytes(b"name,prompt\na,\xff\xfe")
     with pytest.raises(MalformedFileError):

@@ -1,6 +1,6 @@
 """A prompt cut into windows of 77 token ids with a weight each: start, 75 places, end."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
 from pochade.errors import UsageError
@@ -32,26 +32,45 @@ class Chunk:
     used: int
 
 
-class _Names:
-    """The embeddings' names as token sequences, to be found in the tokens of a prompt; the longest match wins."""
+class Names:
+    """Embeddings' names as token sequences, to be found in the tokens of a prompt; the longest match wins."""
 
-    def __init__(self, embeddings: Mapping[str, int], tokenizer: Tokenizer) -> None:
-        self.counts = embeddings
-        self.by_first: dict[int, list[tuple[list[int], str]]] = {}
-        for name, count in embeddings.items():
-            if count > PLACES:
-                raise UsageError(f"The embedding {name!r} has {count} vectors, but a prompt window holds {PLACES}.")
+    def __init__(self, names: Iterable[str], tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._by_first: dict[int, list[tuple[list[int], str]]] = {}
+        for name in names:
             if ids := tokenizer.encode(name):
-                self.by_first.setdefault(ids[0], []).append((ids, name))
-        for candidates in self.by_first.values():
+                self._by_first.setdefault(ids[0], []).append((ids, name))
+        for candidates in self._by_first.values():
             candidates.sort(key=lambda candidate: -len(candidate[0]))
 
-    def find(self, ids: list[int], position: int) -> tuple[str, int] | None:
+    def named_in(
+        self, text: str, emphasis: Emphasis = Emphasis.ORIGINAL, passed_over: Set[str] = frozenset()
+    ) -> list[str]:
+        """The names that a prompt without tags, AND and editing holds, each once; some are not counted as names."""
+        words = [piece[0] for piece in _pieces(text, emphasis) if piece != attention.BREAK]
+        read = (self.read(self._tokenizer.encode(each), passed_over) for each in words)
+        return list(dict.fromkeys(name for piece in read for _, name in piece if name is not None))
+
+    def read(self, ids: list[int], passed_over: Set[str] = frozenset()) -> Iterator[tuple[int, str | None]]:
+        """Yield each token of a piece of a prompt; for those that make up a name the first one, with the name."""
+        position = 0
+        while position < len(ids):
+            name, length = self._find(ids, position, passed_over)
+            yield ids[position], name
+            position += length
+
+    def _find(self, ids: list[int], position: int, passed_over: Set[str]) -> tuple[str | None, int]:
         """The name that begins at `position`, and how many tokens it is written with."""
-        for name_ids, name in self.by_first.get(ids[position], ()):
-            if ids[position : position + len(name_ids)] == name_ids:
+        for name_ids, name in self._by_first.get(ids[position], ()):
+            if name not in passed_over and ids[position : position + len(name_ids)] == name_ids:
                 return name, len(name_ids)
-        return None
+        return None, 1
+
+
+def _pieces(text: str, emphasis: Emphasis) -> list[tuple[str, float]]:
+    """A prompt as texts of one weight each; the mode None reads no brackets."""
+    return [(text, 1.0)] if emphasis is Emphasis.NONE else attention.parse(text)
 
 
 class _Filler:
@@ -116,21 +135,6 @@ class _Filler:
         return self.chunks
 
 
-def _fill(filler: _Filler, ids: list[int], weight: float, names: _Names) -> None:
-    """Put one piece of a prompt into the windows."""
-    position = 0
-    while position < len(ids):
-        filler.make_room(ids[position])
-        found = names.find(ids, position)
-        if found is None:
-            filler.add(ids[position], weight)
-            position += 1
-        else:
-            name, length = found
-            filler.add_slot(name, names.counts[name], weight)
-            position += length
-
-
 def chunk(
     text: str,
     tokenizer: Tokenizer | None = None,
@@ -145,15 +149,28 @@ def chunk(
     last `comma_backtrack` places. `pad` follows the end token: CLIP-L repeats the end, OpenCLIP has 0.
     """
     tokenizer = tokenizer or Tokenizer()
-    names = _Names(embeddings or {}, tokenizer)
+    counts = embeddings or {}
+    _check_counts(counts)
+    names = Names(counts, tokenizer)
     filler = _Filler(comma_backtrack, pad)
-    pieces = [(text, 1.0)] if emphasis is Emphasis.NONE else attention.parse(text)
-    for piece in pieces:
+    for piece in _pieces(text, emphasis):
         if piece == attention.BREAK:
             filler.close()
-        else:
-            _fill(filler, tokenizer.encode(piece[0]), piece[1], names)
+            continue
+        words, weight = piece
+        for token, name in names.read(tokenizer.encode(words)):
+            filler.make_room(token)
+            if name is None:
+                filler.add(token, weight)
+            else:
+                filler.add_slot(name, counts[name], weight)
     return filler.finish()
+
+
+def _check_counts(counts: Mapping[str, int]) -> None:
+    for name, count in counts.items():
+        if count > PLACES:
+            raise UsageError(f"The embedding {name!r} has {count} vectors, but a prompt window holds {PLACES}.")
 
 
 def token_count(chunks: list[Chunk]) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pochade.errors import MalformedFileError, MissingFileError
+from pochade.errors import FileError, MalformedFileError, MissingFileError
 
 PLACE = "{prompt}"
 _COLUMNS = ("name", "prompt", "negative_prompt")
@@ -51,13 +51,16 @@ def apply(styles: Mapping[str, Style], names: Iterable[str], prompt: str, negati
 
 def read(path: Path | str) -> dict[str, Style]:
     """The styles of a CSV file by name; rows whose name begins with # are left out."""
-    if not Path(path).is_file():
-        raise MissingFileError(path, "there is no such styles file")
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file, restval="", skipinitialspace=True))
+    except FileNotFoundError as problem:
+        raise MissingFileError(path, "there is no such file of styles; check the path.") from problem
+    except IsADirectoryError as problem:
+        raise FileError(path, "this is a folder; name a file of styles.") from problem
     except (UnicodeDecodeError, csv.Error) as problem:
-        raise MalformedFileError(path, f"a styles file is CSV in UTF-8, but {problem}") from problem
+        found = f"a file of styles is CSV in UTF-8, but {problem}; save it as such."
+        raise MalformedFileError(path, found) from problem
     styles = (
         Style(row.get("name") or "", row.get("prompt") or row.get("text") or "", row.get("negative_prompt") or "")
         for row in rows
