@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from pochade.errors import UsageError
+from pochade.generation.pictures.fonts import Font, face_for, font
 from pochade.prompts.matrix import Matrix, choice
 
 MOST_PIXELS = 200_000_000
-_PAPER, _INK, _FAINT = "white", "black", "#999999"
+_PAPER, _INK, _FAINT, _CARD = "white", "black", "#999999", "#eeeeee"
 _LETTERS_ACROSS = 25  # of both sides of a picture; A1111's size of letters
 _SMALLEST_LETTERS = 10
 _LEGEND_SHARE = 3, 4  # width of the legend beside the rows, in parts of a picture
@@ -30,14 +32,15 @@ Legend = Sequence[Sequence[Label]]
 
 @dataclass(frozen=True)
 class _Pen:
-    """Writes labels that are as wide as `width` at most, in letters of one size."""
+    """Writes labels that are as wide as `width` at most, in letters of one size, of a font's file or Pillow's own."""
 
     letters: int
     width: int
+    face: Path | None = None
 
     @cached_property
-    def font(self) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-        return ImageFont.load_default(self.letters)
+    def font(self) -> Font:
+        return font(self.letters, self.face)
 
     @property
     def gap(self) -> int:
@@ -73,25 +76,37 @@ class _Pen:
         return self.font.getlength(text)
 
     def _lines(self, text: str) -> list[str]:
-        """A text broken between its words."""
+        """A text broken between its words, and inside of one that is too wide by itself."""
         lines = [""]
         for word in text.split():
             longer = f"{lines[-1]} {word}".strip()
-            if lines[-1] and self._length(longer) > self.width:
-                lines.append(word)
-            else:
+            if self._length(longer) <= self.width:
                 lines[-1] = longer
-        return lines
+            else:
+                lines += self._pieces(word)
+        return [line for line in lines if line]
+
+    def _pieces(self, word: str) -> list[str]:
+        pieces = [""]
+        for letter in word:
+            if pieces[-1] and self._length(pieces[-1] + letter) > self.width:
+                pieces.append("")
+            pieces[-1] += letter
+        return pieces
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How many rows a grid has, the labels above its columns and beside its rows, and pixels between its places."""
+    """How many rows a grid has, the labels above its columns and beside its rows, and pixels between its places.
+
+    Letters of the labels are `letters` pixels high at most, in proportion to the pictures if not given.
+    """
 
     rows: int
     across: Legend = ()
     down: Legend = ()
     margin: int = 0
+    letters: int | None = None
 
     @classmethod
     def of(cls, matrix: Matrix, margin: int = 0) -> "Layout":
@@ -107,8 +122,9 @@ def grid(images: Sequence[Image.Image], layout: Layout) -> Image.Image:
     rows, across, down, margin = layout.rows, layout.across, layout.down, layout.margin
     columns = -(-len(images) // rows)
     width, height = (max(side) for side in zip(*(image.size for image in images), strict=True))
-    above, beside = _pen(across, width, width, height), _pen(down, _side(width), width, height)
-    left = beside.width if any(down) else 0
+    largest = layout.letters or letters_for(width, height)
+    above, beside = _pen(across, width, height, largest), _pen(down, _side(width), height, largest)
+    left = _side(width) if any(down) else 0
     top = max(map(above.height, across), default=0) + 2 * above.gap if any(across) else 0
     sheet = _sheet(left + columns * (width + margin) - margin, top + rows * (height + margin) - margin)
     places = [
@@ -122,6 +138,15 @@ def grid(images: Sequence[Image.Image], layout: Layout) -> Image.Image:
         above.write(sheet, labels, (x + width // 2, top // 2))
     for (_, y), labels in zip(places[::columns], down, strict=False):
         beside.write(sheet, labels, (left // 2, y + height // 2))
+    return sheet
+
+
+def card(size: tuple[int, int], text: str) -> Image.Image:
+    """What lies in the place of a picture that is missing, and says why."""
+    sheet = Image.new("RGB", size, _CARD)
+    labels = [Label(text)]
+    pen = _pen([labels], size[0], size[1], letters_for(*size))
+    pen.write(sheet, labels, (size[0] // 2, size[1] // 2))
     return sheet
 
 
@@ -139,12 +164,21 @@ def _side(width: int) -> int:
     return width * part // parts
 
 
-def _pen(legend: Legend, room: int, width: int, height: int) -> _Pen:
-    """Letters in proportion to the pictures, smaller where a legend would not fit beside or above one."""
-    largest = max((width + height) // _LETTERS_ACROSS, _SMALLEST_LETTERS)
-    pens = [_Pen(letters, room) for letters in range(largest, _SMALLEST_LETTERS - 1, -1)]
-    fitting = (pen for pen in pens if not pen.is_too_wide(legend) and max(map(pen.height, legend), default=0) <= height)
-    return next(fitting, pens[-1])
+def letters_for(width: int, height: int) -> int:
+    """The height of letters that suits pictures of a size, as A1111 has it."""
+    return max((width + height) // _LETTERS_ACROSS, _SMALLEST_LETTERS)
+
+
+def _pen(legend: Legend, room: int, height: int, largest: int) -> _Pen:
+    """Letters of this size, or smaller ones where a legend would not fit into a width and a height.
+
+    If need be, words are broken.
+    """
+    room = room * 19 // 20  # neighbours keep apart
+    face = face_for("".join(label.text for labels in legend for label in labels))
+    pens = [_Pen(letters, room, face) for letters in range(largest, _SMALLEST_LETTERS - 1, -1)]
+    low = [pen for pen in pens if max(map(pen.height, legend), default=0) <= height]
+    return next((pen for pen in low if not pen.is_too_wide(legend)), low[0] if low else pens[-1])
 
 
 def _sheet(width: int, height: int) -> Image.Image:

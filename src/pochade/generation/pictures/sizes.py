@@ -1,14 +1,18 @@
-"""Sizes of pictures: of the first and of the second pass."""
+"""Sizes of pictures: as people write them, of the first and of the second pass."""
 
+import re
 from dataclasses import dataclass
 
 from pochade.errors import UsageError
 from pochade.generation.request import Request, is_side
+from pochade.generation.rules import shown
 
 Size = tuple[int, int]
 _CELL = 8
 SMALLEST, LARGEST = 64, 16384
 """Least and most pixels along a side of a picture that is drawn."""
+_LONGEST_SIDES = {"JPEG": 65_535, "WEBP": 16_383}
+_WRITTEN = re.compile(r"(\d{1,6})\s*[xX×]\s*(\d{1,6})")
 _LARGEST_SHARE = 4  # of the pixels that the model was trained for, without the user's asking
 
 
@@ -18,6 +22,18 @@ class Enlarged:
 
     size: Size
     cut: Size = (0, 0)
+
+
+def parse_size(text: str) -> Size:
+    """Read WIDTHxHEIGHT.
+
+    >>> parse_size("640x448")
+    (640, 448)
+    """
+    match = _WRITTEN.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f"The size is {shown(text)}; it must be WIDTHxHEIGHT in pixels, such as 512x768.")
+    return int(match[1]), int(match[2])
 
 
 def enlarged(request: Request) -> Enlarged | None:
@@ -46,6 +62,14 @@ def _enlarged(request: Request) -> Enlarged:
         return Enlarged(by_width if across else by_height)
     size = by_width if width / height < across / down else by_height
     return Enlarged(size, ((size[0] - across) // _CELL, (size[1] - down) // _CELL))
+
+
+def check_sides(size: Size, format: str) -> None:
+    """Refuse a picture that files of an image format cannot hold."""
+    longest = _LONGEST_SIDES.get(format, max(size))
+    if max(size) > longest:
+        found = f"The picture would be {size[0]}x{size[1]}"
+        raise UsageError(f"{found}; a side in {format} has {longest} pixels at most: save it as PNG.")
 
 
 def fitting(image: Size, model: Size) -> Size:
