@@ -3,11 +3,16 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
+from safetensors.numpy import save_file
 
 from pochade import __version__ as VERSION
+from pochade.files.hashes import hashes as file_hashes
 from pochade.generation.picture import Picture
+
+from .test_info import GRAPH
 
 
 def colour(path):
@@ -60,6 +65,72 @@ def test_a_renamed_model_is_found_by_its_hash(run, pipeline):
     done = run("redo", "old.png", "--models", "models", "-o", "new.png")
     assert pipeline.loaded["model"] == Path("models/renamed.ckpt")
     assert f"another model, {digest}" in done.stderr
+
+
+def test_a_model_is_found_by_the_old_kind_of_hash(run, pipeline):
+    Path("models").mkdir()
+    Path("models/other.ckpt").write_bytes(bytes(1 << 20) + b"other")
+    Path("models/renamed.ckpt").write_bytes(bytes(1 << 20) + b"weights")
+    digest = hashlib.sha256(b"weights").hexdigest()[:8]
+    for model in (", Model: v1", ""):
+        plain("old.png", f"a cat\nSteps: 3, Sampler: Euler, Seed: 9, Model hash: {digest}{model}")
+        done = run("redo", "old.png", "--models", "models", "-o", "new.png")
+        assert pipeline.loaded["model"] == Path("models/renamed.ckpt")
+        assert (done.exit_code, "another model" in done.stderr) == (0, False)
+
+
+def test_vae_and_refiner_are_found_by_their_hashes(run, pipeline):
+    for name, data in {"models/VAE/soft.pt": b"vae", "models/Stable-diffusion/fine.ckpt": b"fine"}.items():
+        Path(name).parent.mkdir(parents=True)
+        Path(name).write_bytes(data)
+    vae, refiner = (hashlib.sha256(data).hexdigest()[:10] for data in (b"vae", b"fine"))
+    line = f"VAE hash: {vae}, VAE: old.pt, Refiner: older [{refiner}], Refiner switch at: 0.8"
+    plain("old.png", f"a cat\nSteps: 3, Sampler: Euler, Seed: 9, {line}")
+    run("redo", "old.png", "--models", ".", "-o", "new.png")
+    assert pipeline.loaded["vae"] == Path("models/VAE/soft.pt")
+    assert Picture.open("new.png").request.refiner == "fine.ckpt"
+
+
+def test_a_lora_is_called_what_it_is_called_here(run):
+    Path("models/Lora").mkdir(parents=True)
+    save_file({"a": np.zeros(4, np.float32)}, "models/Lora/pen.safetensors")
+    digest = file_hashes("models/Lora/pen.safetensors")
+    line = f'Steps: 3, Sampler: Euler, Seed: 9, Lora hashes: "ink: {digest["autov3"]}"'
+    plain("old.png", f"a cat <lora:ink:0.5>\n{line}")
+    done = run("redo", "old.png", "--models", ".", "-o", "new.png")
+    assert "Note: the LoRA 'ink' is called 'pen' here." in done.stderr
+    assert Picture.open("new.png").request.prompt == "a cat <lora:pen:0.5>"
+
+
+def test_an_embedding_is_called_what_it_is_called_here(run):
+    Path("embeddings").mkdir()
+    save_file({"emb_params": np.zeros((1, 768), np.float32)}, "embeddings/worse.safetensors")
+    digest = file_hashes("embeddings/worse.safetensors")["sha256"][:12]
+    line = f'Steps: 3, Sampler: Euler, Seed: 9, TI hashes: "bad: {digest}"'
+    plain("old.png", f"a cat\nNegative prompt: bad\n{line}")
+    done = run("redo", "old.png", "--models", ".", "-o", "new.png")
+    assert "Note: the embedding 'bad' is called 'worse' here." in done.stderr
+    assert Picture.open("new.png").request.negative_prompt == "worse"
+
+
+def test_a_picture_by_comfyui_is_redone_as_well_as_can_be(run, pipeline):
+    Path("models").mkdir()
+    Path("models/v1.ckpt").touch()
+    Path("graph.json").write_text(GRAPH)
+    done = run("redo", "graph.json", "--models", "models", "-o", "new.png")
+    assert done.exit_code == 0
+    assert [line for line in done.stderr.splitlines() if line.startswith("Note:")] == [
+        "Note: this of the picture is not followed: the node FreeU of the model.",
+        "Note: the picture was drawn by ComfyUI; this one will be alike, not the same to the pixel.",
+    ]
+    request = Picture.open("new.png").request
+    assert (request.prompt, request.seed, request.width, request.rng) == ("a cat", 7, 64, "cpu")
+
+
+def test_a_graph_that_draws_nothing_is_told(run):
+    Path("graph.json").write_text('{"1": {"class_type": "LoadImage", "inputs": {}}}')
+    done = run("redo", "graph.json")
+    assert (done.exit_code, "in which there is no sampler" in done.stderr) == (3, True)
 
 
 def test_a_missing_model_is_said_and_another_may_be_given(run, pipeline):

@@ -133,11 +133,12 @@ def test_a_picture_of_a1111_is_recalled():
         'Model hash: 6ce0161689, Model: v1, Denoising strength: 0.5, Lora hashes: "a: 12, b: 34", Version: v1.6.0'
     )
     recalled = recall(text)
-    assert recalled.ignored == ("Lora hashes",)
+    assert recalled.ignored == ()
     assert recalled.began_with == ("image",)
     assert recalled.request == Request(
         "a cat", "dog", steps=25, sampler="DPM++ 2M Karras", cfg=7.5, seed=1, width=512, height=768,
         model="v1", model_hash="6ce0161689", clip_skip=1, downcast_alphas=True, strength=0.5,
+        lora_hashes="a: 12, b: 34",
     )  # fmt: skip
 
 
@@ -160,3 +161,25 @@ def test_nonsense_numbers_are_passed_over():
     recalled = recall(f"a\nSteps: many, Seed: {'9' * 5000}, CFG scale: nan, Clip skip: 0, Size: 9x9, Sampler: Euler")
     assert recalled.request.validate() == Request("a", sampler="Euler")
     assert recalled.ignored == ("Steps", "Seed", "CFG scale", "Clip skip")
+
+
+def test_embeddings_are_told_behind_the_second_pass():
+    facts = RunFacts(embedding_hashes="zorp: 0123456789ab")
+    text = describe(replace(RESOLVED, hires=2.0, old_prompt_editing=True), facts=facts)
+    wanted = 'Hires upscaler: Latent, TI hashes: "zorp: 0123456789ab", Old prompt editing timelines: True'
+    assert wanted in text
+    assert recall(text).ignored == ()
+    assert "TI hashes" not in describe(RESOLVED)
+
+
+@pytest.mark.parametrize(
+    ("written", "tag"),
+    [
+        ("Hypernet: anime, Hypernet strength: 0.7, Hypernet hash: 0123abcd", "<hypernet:anime:0.7>"),
+        ("Hypernet: anime", "<hypernet:anime:1.0>"),
+    ],
+)
+def test_an_old_hypernetwork_becomes_a_tag(written, tag):
+    recalled = recall(f"a cat\nSteps: 20, Sampler: Euler, Seed: 1, {written}")
+    assert recalled.request.prompt == f"a cat{tag}"
+    assert recalled.ignored == ()

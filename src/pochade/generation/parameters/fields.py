@@ -7,9 +7,11 @@ from typing import Any
 
 import pochade
 from pochade.generation.controlnet.control_unit import control_parameters, recalled_controls
-from pochade.generation.parameters import pass_fields, picture_fields
+from pochade.generation.extra_networks.lora_unit import added_parameters, recalled_loras
+from pochade.generation.parameters import pass_fields, picture_fields, templates
 from pochade.generation.parameters.field_values import size_of, value_of
-from pochade.generation.parameters.infotext import MISSING, parse, read, write
+from pochade.generation.parameters.infotext import MISSING, completed, read, write
+from pochade.generation.parameters.lora_hashes import EMBEDDINGS, LORAS
 from pochade.generation.parameters.pass_fields import (
     hires_parameters,
     passes_of,
@@ -79,13 +81,15 @@ _ALWAYS = {
     "variation_strength": "Variation seed strength",
     "strength": "Denoising strength",
     "ensd": "ENSD",
+    "lora_hashes": LORAS,
 }
-_NAMES = _ALWAYS | _TEXT | _SCHEDULE | _SAMPLING | picture_fields.NAMES | pass_fields.NAMES
+_NAMES = _ALWAYS | _TEXT | _SCHEDULE | _SAMPLING | picture_fields.NAMES | pass_fields.NAMES | templates.NAMES
 _ZERO_SNR = "Zero Terminal SNR"
 _HANDLED = {
     *(*_NAMES.values(), *picture_fields.SPECIAL, *pass_fields.SPECIAL),
     *("Eta", "Eta DDIM", "Size-1", "Size-2", "Seed resize from-1", "Seed resize from-2", "Schedule type"),
-    *("RNG", "Noise Schedule", "Version", "User"),
+    *("RNG", "Noise Schedule", "Version", "User", EMBEDDINGS),
+    *("Hypernet", "Hypernet strength", "Hypernet hash"),
 }
 _ETA_DDIM = {"DDIM", "DDIM CFG++"}
 _ETA_AND_ENSD = {"Euler a", "DPM2 a", "DPM++ 2S a", "DPM fast", "DPM adaptive"}
@@ -111,6 +115,7 @@ def describe(request: Request, index: int = 0, facts: RunFacts | None = None) ->
 
 def parameters_of(request: Request, index: int = 0, facts: RunFacts | None = None) -> dict[str, Any]:
     """The parameters of picture `index` of a resolved request under A1111's names, in the order of its runs."""
+    facts = facts or RunFacts()
     varies = request.variation_strength > 0
     resized = request.seed_resize_from
     return {
@@ -129,8 +134,10 @@ def parameters_of(request: Request, index: int = 0, facts: RunFacts | None = Non
         "Seed resize from": f"{resized[0]}x{resized[1]}" if resized else None,
         "Denoising strength": request.strength if _has_strength(request) else None,
         "RNG": None if request.rng == "gpu" else request.rng.upper(),
-        **picture_parameters(request, facts or RunFacts()),
+        **picture_parameters(request, facts),
         **hires_parameters(request),
+        LORAS: request.lora_hashes or None,
+        EMBEDDINGS: facts.embedding_hashes or None,
         **_changed(request, _TEXT),
         "Noise Schedule": _ZERO_SNR if request.zero_terminal_snr else None,
         **noise_parameters(request),
@@ -138,7 +145,9 @@ def parameters_of(request: Request, index: int = 0, facts: RunFacts | None = Non
         **_eta(request),
         **_changed(request, _SAMPLING),
         **refiner_parameters(request),
+        **added_parameters(request.loras),
         **control_parameters(request.controls),
+        **_changed(request, templates.NAMES),
         "Version": f"pochade {pochade.__version__}",
     }
 
@@ -183,13 +192,19 @@ def recall(text: str) -> Recalled:
 
     A1111's default noise comes from the graphics card, nearly always NVIDIA's, so it is read as "nv".
     """
-    found = parse(text)
-    mentioned = read(text)[2]
+    return recall_parameters(*read(text))
+
+
+def recall_parameters(prompt: str, negative_prompt: str, mentioned: Mapping[str, str]) -> Recalled:
+    """Make a Request of prompts and of parameters as `infotext.read` gives them."""
+    found = completed(prompt, negative_prompt, mentioned)
     values = {field: value_of(field, found.get(name)) for field, name in _NAMES.items()}
     understood = _HANDLED - {name for field, name in _NAMES.items() if values[field] is None}
     values |= _special(found, mentioned) | recall_picture(found, mentioned) | recall_passes(found, mentioned)
     controls = recalled_controls(mentioned)
     values["controls"], understood = tuple(controls.values()), understood | controls.keys()
+    values["loras"], names = recalled_loras(mentioned)
+    understood = understood | names
     request = Request(**{field: value for field, value in values.items() if value is not None})
     ignored = [key for key in mentioned if key not in understood and mentioned[key] != MISSING.get(key)]
     return Recalled(request, tuple(ignored), _began_with(request, mentioned))

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from math import ceil, sqrt
 from typing import Any
 
+from pochade.generation.parameters import templates
 from pochade.generation.parameters.versions import compatibility, hires_prompts_have_styles
 from pochade.prompts import attention
 from pochade.prompts.styles import Style, extract
@@ -94,14 +95,18 @@ def _pair(key: str, value: Any) -> str:
 
 def read(text: str) -> tuple[str, str, dict[str, str]]:
     """Split a text block into prompt, negative prompt and the parameters that it mentions."""
-    lines = text.strip().split("\n")
-    pairs = list(_PAIR.finditer(lines[-1]))
-    is_parameters = len(pairs) >= _FEWEST_PAIRS
-    prompt, negative_prompt = _prompts(lines[:-1] if is_parameters else lines)
-    parameters: dict[str, str] = {}
-    for pair in pairs if is_parameters else ():
+    lines, parameters = templates.split_off(text.strip().split("\n"), lambda line: bool(_pairs(line)))
+    pairs = _pairs(lines[-1])
+    prompt, negative_prompt = _prompts(lines[:-1] if pairs else lines)
+    for pair in pairs:
         parameters |= _parameter(pair["key"], pair["value"])
     return prompt, negative_prompt, parameters
+
+
+def _pairs(line: str) -> list[re.Match[str]]:
+    """The parameters in a line; none where there are so few that it is part of the prompt."""
+    pairs = list(_PAIR.finditer(line))
+    return pairs if len(pairs) >= _FEWEST_PAIRS else []
 
 
 def _prompts(lines: Iterable[str]) -> tuple[str, str]:
@@ -123,9 +128,25 @@ def _append(lines: list[str], line: str) -> None:
 def _parameter(key: str, written: str) -> dict[str, str]:
     if not written:
         return {}
-    value = unquote(written)
+    return parted(key, unquote(written))
+
+
+def parted(key: str, value: str) -> dict[str, str]:
+    """A parameter as `read` gives it: a size becomes two, Size-1 and Size-2."""
     size = _SIZE.match(value)
     return {f"{key}-1": size[1], f"{key}-2": size[2]} if size else {key: value}
+
+
+def joined(parameters: Mapping[str, str]) -> dict[str, str]:
+    """The parameters that `read` gave with sizes in one piece, as `write` takes them."""
+    found: dict[str, str] = {}
+    for key, value in parameters.items():
+        name, _, side = key.rpartition("-")
+        if side == "1" and f"{name}-2" in parameters:
+            found[name] = f"{value}x{parameters[f'{name}-2']}"
+        elif not (side == "2" and f"{name}-1" in parameters):
+            found[key] = value
+    return found
 
 
 def parse(text: str, styles: Iterable[Style] = ()) -> dict[str, Any]:
@@ -134,7 +155,13 @@ def parse(text: str, styles: Iterable[Style] = ()) -> dict[str, Any]:
     >>> parse("a cat\\nSteps: 20, Seed: 1, Size: 64x96")["Size-2"]
     '96'
     """
-    prompt, negative_prompt, mentioned = read(text)
+    return completed(*read(text), styles)
+
+
+def completed(
+    prompt: str, negative_prompt: str, mentioned: Mapping[str, str], styles: Iterable[Style] = ()
+) -> dict[str, Any]:
+    """What `read` gave as every field, as `parse` gives them."""
     found: dict[str, Any] = dict(mentioned)
     prompt, negative_prompt = _without_styles(found, prompt, negative_prompt, list(styles))
     found |= {"Prompt": prompt, "Negative prompt": negative_prompt}

@@ -36,11 +36,13 @@ _MARKS = ("Soft inpainting enabled", "Mask mode", "Mask blur", "Inpaint area", "
 class RunFacts:
     """What A1111 writes down of a run that a request does not tell.
 
-    `variant` is the name of the model's branch of its family, `has_blank_mask` whether the mask covers nothing.
+    `variant` is the name of the model's branch of its family, `has_blank_mask` whether the mask covers nothing,
+    `embedding_hashes` the embeddings that the prompts name, with their hashes.
     """
 
     variant: str = "base"
     has_blank_mask: bool = False
+    embedding_hashes: str = ""
 
 
 def draws_over(request: Request) -> bool:
