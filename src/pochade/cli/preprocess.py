@@ -1,18 +1,17 @@
 """`pochade preprocess`: see the hint that a ControlNet gets to see."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from pochade.cli.common import Json
-from pochade.cli.options import parse_size
+from pochade.cli.common import Json, Models
 from pochade.errors import UsageError
 from pochade.generation.controlnet.control_unit import CROP, RESIZE_MODES, ControlUnit
-
-if TYPE_CHECKING:
-    from pochade.generation.picture import Picture
+from pochade.generation.locating import annotator_path
+from pochade.generation.pictures.sizes import parse_size
 
 app = typer.Typer(add_completion=False)
 
@@ -35,20 +34,28 @@ def preprocess(
     ] = CROP,
     mask: Annotated[Path | None, typer.Option(metavar="FILE", help="Mask, for those that fill what is white.")] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="For those that leave something to chance.")] = 0,
+    weights: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="File with the preprocessor's network; looked for if not given.")
+    ] = "",
+    models: Models = None,
     as_json: Json = False,
 ) -> None:
     """Save what a preprocessor makes of a picture, without drawing. Holes that inpainting would fill are black."""
+    from pochade.generation.controlnet.detecting import detected  # deferred: the help needs none of it
+
     unit = ControlUnit(
         model="none",
         mask=str(mask or ""),
         preprocessor=name,
+        annotator=weights,
         threshold_a=threshold_a,
         threshold_b=threshold_b,
         resolution=resolution,
         resize_mode=resize_mode,
     ).validate()
     _check_output(output, image, mask)
-    hint = _hint(unit, image, mask, _parsed_size(size), seed)
+    unit = replace(unit, annotator=annotator_path(unit, models or []))
+    hint = detected(unit, image, mask, _parsed_size(size), seed)
     hint.save(output)
     width, height = hint.image.size
     typer.echo(json.dumps({"path": str(output), "width": width, "height": height}) if as_json else output)
@@ -66,22 +73,8 @@ def _parsed_size(size: str) -> tuple[int, int] | None:
 
 def _check_output(output: Path, *inputs: Path | None) -> None:
     """Raise UsageError for a file that can hold no picture, or is one of the inputs."""
-    from pochade.cli.naming import check_apart  # deferred: the help needs none of these
+    from pochade.generation.naming import check_apart  # deferred: the help needs none of these
     from pochade.generation.picture import format_of
 
     format_of(output)
     check_apart(output, filter(None, inputs))
-
-
-def _hint(unit: ControlUnit, image: Path, mask: Path | None, size: tuple[int, int] | None, seed: int) -> "Picture":
-    from PIL import Image  # deferred with the rest
-
-    from pochade.generation.controlnet.hints import hint_of
-    from pochade.generation.picture import Picture
-    from pochade.generation.pictures.canvas import flattened
-    from pochade.generation.pictures.input_picture import open_picture
-    from pochade.generation.pictures.masks import mask_of
-
-    hole = mask_of(open_picture(mask)) if mask else None
-    hint = hint_of(unit, flattened(open_picture(image), "white"), hole, size, seed)
-    return Picture(Image.fromarray(hint if hint.dtype == "uint8" else (hint.clip(0, 1) * 255).round().astype("uint8")))

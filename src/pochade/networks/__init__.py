@@ -6,6 +6,7 @@ from pochade.networks.controlnet_loading import load_controlnet
 from pochade.networks.fresh import fresh
 from pochade.networks.loading import Networks, TextNetwork, array_of, load, networks_of, tensor_of
 from pochade.networks.openclip import OpenCLIPText, openclip_shapes
+from pochade.networks.t2i_adapter import T2IAdapter, load_t2i_adapter
 from pochade.networks.unet import UNet, unet_shapes
 from pochade.networks.vae import VAE, vae_shapes
 
@@ -15,6 +16,7 @@ __all__ = [
     "ControlNet",
     "Networks",
     "OpenCLIPText",
+    "T2IAdapter",
     "TextNetwork",
     "UNet",
     "array_of",
@@ -23,6 +25,7 @@ __all__ = [
     "fresh",
     "load",
     "load_controlnet",
+    "load_t2i_adapter",
     "networks_of",
     "openclip_shapes",
     "tensor_of",

@@ -75,14 +75,14 @@ def controlnet_shapes(unet: Shapes, hint_channels: int = 3) -> dict[str, Shape]:
     """Names and shapes of the ControlNet that steers a UNet, from the UNet's own."""
     half = {name: shape for name, shape in unet.items() if name.startswith(HALF)}
     blocks = within(half, "input_blocks.")
-    widths = [_width(within(blocks, f"{number}.")) for number in children(blocks)]
+    widths = [block_width(within(blocks, f"{number}.")) for number in children(blocks)]
     steps = zip((hint_channels, *_HINT), (*_HINT, widths[0]), strict=True)
     hint = [conv(f"input_hint_block.{2 * place}", before, after, 3) for place, (before, after) in enumerate(steps)]
     outlets = [conv(f"zero_convs.{number}.0", width, width, 1) for number, width in enumerate(widths)]
     return half | joined([*hint, *outlets, conv("middle_block_out.0", widths[-1], widths[-1], 1)])
 
 
-def _width(block: Shapes) -> int:
+def block_width(block: Shapes) -> int:
     """Channels that a block hands over."""
     names = ("0.weight", "0.op.weight", "0.out_layers.3.weight")
     return next(block[name][0] for name in names if name in block)

@@ -1,17 +1,11 @@
-"""Preprocessors of the web UI that are networks with weights of their own, which Pochade does not run."""
+"""Preprocessors of the web UI whose networks Pochade does not have."""
 
 from pochade.errors import UsageError
 
-_OPENPOSE = ("body_pose_model.pth", "hand_pose_model.pth", "facenet.pth")
 _ANIMALS = "rtmpose-m_simcc-ap10k_pt-aic-coco_210e-256x256-7a041aa1_20230206.onnx"
-_HED = ("ControlNetHED.pth",)
-_PIDINET = ("table5_pidinet.pth",)
 _DENSEPOSE = ("densepose_r50_fpn_dl.torchscript",)
 
 FILES: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("openpose", "openpose_face", "openpose_faceonly", "openpose_hand", "openpose_full"), _OPENPOSE),
-    **dict.fromkeys(("softedge_hed", "softedge_hedsafe", "scribble_hed"), _HED),
-    **dict.fromkeys(("softedge_pidinet", "softedge_pidisafe", "scribble_pidinet", "t2ia_sketch_pidi"), _PIDINET),
     **dict.fromkeys(("densepose", "densepose_parula"), _DENSEPOSE),
     "dw_openpose_full": ("yolox_l.onnx", "dw-ll_ucoco_384.onnx"),
     "animal_openpose": ("yolox_l.onnx", _ANIMALS),
@@ -24,11 +18,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "normal_dsine": ("dsine.pt",),
     "softedge_teed": ("7_model.pth",),
     "softedge_anyline": ("MTEED.pth",),
-    "lineart_realistic": ("sk_model.pth",),
-    "lineart_coarse": ("sk_model2.pth",),
-    "lineart_anime": ("netG.pth",),
     "lineart_anime_denoise": ("erika.pth",),
-    "mlsd": ("mlsd_large_512_fp32.pth",),
     "seg_ufade20k": ("upernet_global_small.pth",),
     "seg_ofade20k": ("250_16_swin_l_oneformer_ade20k_160k.pth",),
     "seg_ofcoco": ("150_16_swin_l_oneformer_coco_100ep.pth",),

@@ -22,7 +22,7 @@ def canny(picture: Picture, low: float = 100, high: float = 200) -> Picture:
     across, down = (np.take_along_axis(slope, channel, axis=2)[:, :, 0] for slope in (across, down))
     strength = abs(across) + abs(down)
     ridges = _ridges(across, down, strength)
-    return grey(_continued(ridges & (strength > np.floor(high)), ridges & (strength > np.floor(low))))
+    return grey(continued(ridges & (strength > np.floor(high)), ridges & (strength > np.floor(low))))
 
 
 def _ridges(across: Integers, down: Integers, strength: Integers) -> Mask:
@@ -42,7 +42,7 @@ def _ridges(across: Integers, down: Integers, strength: Integers) -> Mask:
     return np.select([is_flat, is_steep, (across ^ down) >= 0], [to_the_right, downwards, falling], rising)
 
 
-def _continued(strong: Mask, weak: Mask) -> Mask:
+def continued(strong: Mask, weak: Mask) -> Mask:
     """The strong pixels and the weak ones that are joined to them, over corners too, by weak ones."""
     width = strong.shape[1] + 2
     free = np.pad(weak & ~strong, 1)

@@ -14,6 +14,7 @@ _FLAT_COLOURS = range(2, 200)  # a map with so many colours is one of flat areas
 _BLACK, _WHITE = 16, 240  # a map of two greys beyond these is black and white
 _HALF = 127
 _MOST_PIXELS = 16_000_000  # to which a picture is enlarged before a preprocessor sees it
+_LONGEST = 8  # times as long as wide; what is longer is enlarged to as many pixels as that would have
 _FAINT = 64  # what a line of one pixel leaves at least between its pixels when it is enlarged
 
 
@@ -94,12 +95,13 @@ def _framed(picture: Picture, width: int, height: int, fill: Sequence[int] | Non
 def at_resolution(picture: Picture, side: int) -> Picture:
     """A picture whose shorter side is `side`: what a preprocessor is given, so that its lines have a known width.
 
-    One that would be far too large so, because it is very long and thin, is enlarged less.
+    One that would be far too large so, mostly because it is very long and thin, is enlarged less.
     """
     if side < 1:
         raise UsageError(f"The preprocessor's resolution is {side}; it must be 1 pixel or more.")
     height, width = checked(picture).shape[:2]
-    factor = min(side / min(height, width), max(1.0, (_MOST_PIXELS / (height * width)) ** 0.5))
+    most = min(_MOST_PIXELS, _LONGEST * side**2)
+    factor = min(side / min(height, width), max(1.0, (most / (height * width)) ** 0.5))
     how = Image.Resampling.BICUBIC if factor > 1 else Image.Resampling.BOX
     return resampled(picture, round(width * factor), round(height * factor), how)
 

@@ -6,10 +6,13 @@ import torch
 from torch import nn
 
 from pochade.errors import UnknownNameError, UsageError
-from pochade.generation.controlnet.control import Control, as_hint, control_of
+from pochade.generation.controlnet.control import Control, as_hint, control_of, features_of
 from pochade.generation.controlnet.control_unit import BALANCED, CONTROL, MODES, PROMPT
 from pochade.networks import UNet, fresh, unet_shapes
 from pochade.networks.controlnet import ControlNet, controlnet_shapes
+from pochade.networks.t2i_adapter import T2IAdapter
+from tests.networks.test_oracles import randomised
+from tests.networks.test_t2i_adapter import diffusers_adapter, original
 
 SHAPES = unet_shapes(32, (1, 2), 48, (0,), 1)
 ROWS = 3
@@ -181,3 +184,54 @@ def test_a_preprocessors_picture_becomes_a_hint():
 
 def test_with_low_vram_the_result_is_the_same(network, hint, call):
     assert_equal(found([Control(network, hint, low_vram=True)], call), found([Control(network, hint)], call))
+
+
+# ---- T2I-Adapters
+
+
+@pytest.fixture(scope="module")
+def adapter():
+    state = original(diffusers_adapter("full"))
+    return randomised(T2IAdapter({name: tuple(value.shape) for name, value in state.items()}, (2, 5, 8, 11)))
+
+
+def features(controls, call, conditional=2, fraction=0.5):
+    return features_of(controls, call[0], conditional, fraction)
+
+
+def test_an_adapter_adds_its_features_to_every_row(adapter, hint, call):
+    found = features([Control(adapter, hint, weight=0.5)], call)
+    assert list(found) == [2, 5, 8, 11]
+    for each, wanted in zip(found.values(), adapter(hint), strict=True):
+        torch.testing.assert_close(each, 0.5 * wanted.expand(ROWS, -1, -1, -1))
+
+
+def test_finer_features_count_less_where_the_prompt_is_more_important(adapter, hint, call):
+    found = features([Control(adapter, hint, mode=PROMPT)], call)
+    for each, wanted, factor in zip(found.values(), adapter(hint), (0.25, 0.62, 0.825, 1), strict=True):
+        torch.testing.assert_close(each[:1], factor * wanted)
+
+
+def test_rows_of_the_negative_prompt_go_without_where_the_adapter_is_more_important(adapter, hint, call):
+    found = features([Control(adapter, hint, mode=CONTROL)], call, conditional=1)
+    assert all(each[0].abs().max() > 0 and not each[1:].any() for each in found.values())
+
+
+def test_adapters_are_summed_and_controlnets_are_not_among_them(adapter, network, hint, call):
+    other = 1 - hint
+    both = features([Control(adapter, hint), Control(network, hint), Control(adapter, other)], call)
+    for each, one, two in zip(both.values(), adapter(hint), adapter(other), strict=True):
+        torch.testing.assert_close(each[:1], one + two)
+    assert found([Control(adapter, hint)], call) is None
+    assert features([Control(network, hint)], call) is None
+
+
+def test_an_adapter_acts_in_its_share_of_the_steps(adapter, hint, call):
+    control = Control(adapter, hint, start=0.2, end=0.6)
+    acting = [features([control], call, fraction=each) is not None for each in (0, 0.2, 0.6, 0.7)]
+    assert acting == [False, True, True, False]
+
+
+def test_an_adapters_hint_of_another_size_is_told(adapter, call):
+    with pytest.raises(UsageError, match="The hint of a control is 64x64 and the picture 48x64 pixels"):
+        features([Control(adapter, torch.rand(1, 3, 64, 64))], call)

@@ -40,8 +40,12 @@ def test_a_request_carries_controls_through_json():
 
 
 def test_folders_do_not_travel():
-    (unit,) = Request(controls=[ControlUnit("/m/c.pth", image="C:\\in\\a.png", mask="in/m.png")]).portable().controls
-    assert (unit.model, unit.image, unit.mask) == ("c.pth", "a.png", "m.png")
+    (unit,) = (
+        Request(controls=[ControlUnit("/m/c.pth", image="C:\\in\\a.png", mask="in/m.png", annotator="/m/hed.pth")])
+        .portable()
+        .controls
+    )
+    assert (unit.model, unit.image, unit.mask, unit.annotator) == ("c.pth", "a.png", "m.png", "hed.pth")
 
 
 @pytest.mark.parametrize(
@@ -57,7 +61,8 @@ def test_folders_do_not_travel():
         ({"threshold_a": 3}, "threshold_a of control 2 has no use; the preprocessor 'none' has no such setting."),
         ({"mask": "m.png"}, "mask of control 2 has no use; only the preprocessor inpaint_only looks at one."),
         ({"preprocessor": "cany"}, "There is no preprocessor named 'cany'; did you mean canny?"),
-        ({"preprocessor": "openpose_full"}, "The preprocessor 'openpose_full' is a network of its own"),
+        ({"preprocessor": "densepose"}, "The preprocessor 'densepose' is a network of its own"),
+        ({"annotator": "a.pth"}, "annotator of control 2 has no use; the preprocessor 'none' needs no network."),
         ({"image": "\udcff"}, "image of control 2 holds bytes that are no text"),
     ],
 )
@@ -121,7 +126,7 @@ def test_controls_of_a1111_are_recalled():
         'ControlNet 0: "Module: lineart_standard (from white bg & black line), Model: lineart [43d4be0d], Weight: 1, '
         "Resize Mode: Resize and Fill, Low Vram: False, Processor Res: 512, Threshold A: 0.5, Threshold B: 0.5, "
         'Guidance Start: 0, Guidance End: 1, Control Mode: Balanced, Hr Option: Both, Save Detected Map: True", '
-        'ControlNet 1: "Module: openpose_full, Model: pose [ab12cd34], Weight: 1", Version: v1.8.0'
+        'ControlNet 1: "Module: densepose, Model: pose [ab12cd34], Weight: 1", Version: v1.8.0'
     )
     recalled = recall(text)
     assert recalled.request.controls == (

@@ -9,7 +9,7 @@ from PIL import Image
 from pochade.errors import UsageError
 from pochade.generation.controlnet.control_unit import ControlUnit
 from pochade.generation.controlnet.hints import hint_of, looks_at_mask
-from pochade.preprocessors import PREPROCESSORS, UNSCALED, preprocess
+from pochade.preprocessors import PREPROCESSORS, UNSCALED, networks_of, preprocess
 from pochade.preprocessors.resizing import at_resolution, fitted
 
 SIZE = (96, 64)
@@ -29,7 +29,7 @@ def test_unscaled_preprocessors_are_known():
     assert not UNSCALED - PREPROCESSORS.keys()
 
 
-@pytest.mark.parametrize("name", [name for name in PREPROCESSORS if name not in ("depth_midas", "normal_midas")])
+@pytest.mark.parametrize("name", [name for name in PREPROCESSORS if not networks_of(name)])
 def test_every_hint_has_the_size_of_the_picture(name, image):
     mask = Image.new("L", image.size, 255) if looks_at_mask(unit(name)) else None
     assert hint_of(unit(name, resolution=80), image, mask, SIZE).shape == (64, 96, 3)
@@ -80,3 +80,14 @@ def test_a_mask_at_the_size_of_the_picture_stays_in_its_place(image):
 def test_a_missing_mask_is_told(image):
     with pytest.raises(UsageError, match="'inpaint_only' fills what a mask covers; give the mask too"):
         hint_of(unit("inpaint_only"), image, None, SIZE)
+
+
+def test_networks_look_at_the_resolution(image):
+    def edges(picture):
+        assert picture.shape == (128, 128, 3)  # 80 x 112, filled up
+        return np.full((1, 128, 128), 0.5, np.float32)
+
+    hint = hint_of(unit("hed", resolution=80), image, None, SIZE, networks={"network": edges})
+    assert hint.shape == (64, 96, 3) and (hint == 127).all()
+    with pytest.raises(UsageError, match=r"'hed' is a network with weights of its own: get ControlNetHED\.pth"):
+        hint_of(unit("hed"), image, None, SIZE)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,15 +11,21 @@ from PIL import Image
 
 from pochade import Picture, Pipeline, Request, files, layouts
 from pochade.errors import MalformedFileError, MissingFileError, UsageError
-from pochade.events import Made, Preview
+from pochade.events import Made, Preview, Step
 from pochade.generation.controlnet.colour_fix import blurred
 from pochade.generation.controlnet.control_unit import CONTROL, PROMPT, ControlUnit
 from pochade.generation.controlnet.steering import Steering
 from pochade.generation.pictures.canvas import canvas_of
 from pochade.generation.pictures.inputs import Inputs
+from pochade.library import short_hash
 from pochade.networks import ControlNet, array_of, controlnet_shapes, fresh
+from pochade.networks.annotators import load_annotator
 from pochade.operations.convert import convert
+from pochade.preprocessors import preprocess
+from pochade.preprocessors.resizing import at_resolution, fitted
 from tests.golden.replay import model_file, pipeline
+from tests.networks.annotators.published import hed, saved, state_of
+from tests.networks.test_t2i_adapter import diffusers_adapter, original
 
 PROMPT_TEXT, NEGATIVE = "a cat sitting on a table", "blurry"
 # 10 uniform steps fall on whole timesteps, where diffusers' way to interpolate sigmas and A1111's agree
@@ -82,6 +89,48 @@ def drawn(*units, model="goldsd1", **settings):
     return pixels(pipeline(model).txt2img(PROMPT_TEXT, negative_prompt=NEGATIVE, controls=units, **SHORT | settings))
 
 
+def test_a_network_makes_the_hint_and_is_recorded(unit, folder):
+    state = state_of(hed(4))
+    path = saved(state, folder / "ControlNetHED.safetensors")
+    hint = preprocess("softedge_hed", at_resolution(np.array(Image.open(unit.image)), 64), network=seen_by(path))
+    Image.fromarray(fitted(hint, 128, 64)).save(folder / "edges.png")
+    plain = replace(unit, image=str(folder / "edges.png"))
+    looking = replace(unit, preprocessor="hed", annotator=str(path), resolution=64)
+    picture = pipeline("goldsd1").txt2img(PROMPT_TEXT, negative_prompt=NEGATIVE, controls=[looking], **SHORT)
+    np.testing.assert_array_equal(pixels(picture), drawn(plain))
+    (recorded,) = picture.request.controls
+    assert recorded.preprocessor == "softedge_hed" and recorded.annotator == path.name
+    assert recorded.annotator_hash == short_hash(path)
+
+
+def test_a_pipeline_looks_for_files_in_its_folders(unit, tmp_path):
+    for place, source in (
+        ("ControlNet", unit.model),
+        ("annotators", saved(state_of(hed(4)), tmp_path / "ControlNetHED.pth")),
+    ):
+        (tmp_path / "models" / place).mkdir(parents=True)
+        (tmp_path / "models" / place / Path(source).name).write_bytes(Path(source).read_bytes())
+    looking = replace(unit, model=Path(unit.model).stem, preprocessor="hed", resolution=64)
+    drawing = Pipeline(pipeline("goldsd1").model, [tmp_path])
+    (found,) = drawing.resolve(Request(controls=(looking,)), Inputs(controls=(noise(),))).controls
+    assert found.model == str(tmp_path / "models/ControlNet" / Path(unit.model).name)
+    assert found.annotator == str(tmp_path / "models/annotators/ControlNetHED.pth")
+
+
+def seen_by(path):
+    network = load_annotator("hed", path, torch.device("cpu"))
+    return lambda picture: network(torch.from_numpy(picture).permute(2, 0, 1)[None].float())[0].numpy()
+
+
+def test_a_depth_map_needs_no_network_and_says_so(unit, folder):
+    slope = np.repeat(np.tile(np.linspace(50, 150, 128).astype(np.uint8), (64, 1))[:, :, None], 3, axis=2)
+    Image.fromarray(slope).save(folder / "slope.png")
+    looking = replace(unit, preprocessor="depth", image=str(folder / "slope.png"))
+    picture = pipeline("goldsd1").txt2img(PROMPT_TEXT, controls=[looking], **SHORT)
+    (recorded,) = picture.request.controls
+    assert (recorded.annotator, recorded.annotator_hash) == ("none", "")
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("model", ["goldsd1", "goldxl"])
 def test_a_picture_with_two_controls_is_that_of_diffusers(model, file_for, picture, folder):
@@ -126,6 +175,36 @@ def test_a_picture_with_two_controls_is_that_of_diffusers(model, file_for, pictu
     assert np.abs(drawn(model=model, steps=10) - pixels(expected)).max() > 20
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_picture_with_an_adapter_is_that_of_diffusers(picture, folder):
+    from diffusers import EulerDiscreteScheduler, StableDiffusionAdapterPipeline
+
+    source = folder / "goldsd1"
+    source = source if source.exists() else convert(model_file("goldsd1"), source)
+    unet = pipeline("goldsd1").model.networks.unet
+    widths = [unet.get_parameter(f"input_blocks.{number}.0.out_layers.3.weight").shape[0] for number in (2, 5, 8, 11)]
+    adapter = diffusers_adapter("full", widths=widths)
+    path = files.save(
+        folder / "adapter.safetensors", {name: array_of(each) for name, each in original(adapter).items()}
+    )
+    drawing = StableDiffusionAdapterPipeline.from_pretrained(source, adapter=adapter, torch_dtype=torch.float32)
+    drawing.set_progress_bar_config(disable=True)
+    drawing.scheduler = EulerDiscreteScheduler.from_config(drawing.scheduler.config, timestep_spacing="linspace")
+    expected = drawing(
+        PROMPT_TEXT,
+        negative_prompt=NEGATIVE,
+        image=noise(),
+        adapter_conditioning_scale=0.5,
+        latents=torch.randn(1, 4, 8, 16, generator=torch.Generator().manual_seed(RUN["seed"])),
+        num_inference_steps=RUN["steps"],
+        guidance_scale=RUN["cfg"],
+        **SIZE,
+    ).images[0]
+    unit = ControlUnit(model=str(path), image=str(picture), weight=0.5)
+    assert np.abs(drawn(unit, steps=10) - pixels(expected)).max() <= 1
+    assert np.abs(drawn(steps=10) - pixels(expected)).max() > 20
+
+
 def test_nothing_acts_with_weight_zero_or_outside_of_its_steps(unit):
     plain = drawn()
     assert np.array_equal(drawn(replace(unit, weight=0)), plain)
@@ -143,7 +222,7 @@ def test_controls_add_up(unit):
 def test_only_one_mode_leaves_the_rows_without_the_prompt_alone(unit, monkeypatch, mode, is_one_sided):
     network, seen = pipeline("goldsd1").model.networks.unet, []
     draw = network.forward
-    monkeypatch.setattr(network, "forward", lambda *given: seen.append(given[-1]) or draw(*given))
+    monkeypatch.setattr(network, "forward", lambda *given: seen.append(given[4]) or draw(*given))
     pipeline("goldsd1").txt2img(PROMPT_TEXT, controls=[replace(unit, mode=mode)], count=2, batch=2, **SHORT)
     assert len(seen) == 3
     assert all(each[:2].abs().max() > 0 for control in seen for each in control)
@@ -259,7 +338,7 @@ def test_edges_meet_for_controls_too_and_only_during_the_run(unit):
     loaded = pipeline("goldsd1")._controlnet(unit.model, False).network
     assert not np.array_equal(drawn(unit, tiling=True), drawn(unit))
     events = pipeline("goldsd1").run(Request(controls=[unit], tiling=True, **SHORT))
-    next(events)
+    next(each for each in events if isinstance(each, Step))
     assert loaded.input_blocks[0][0].padding_mode == "circular"
     events.close()
     assert loaded.input_blocks[0][0].padding_mode == "zeros"
@@ -298,7 +377,7 @@ def test_what_was_trained_on_shuffled_pictures_is_known_by_name_or_settings(file
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        ({"model": "none.safetensors"}, MissingFileError, "none.safetensors"),
+        ({"model": "none.safetensors"}, UsageError, "There is no controlnet named 'none.safetensors'"),
         ({"image": "none.png"}, MissingFileError, "none.png: there is no such image file"),
         ({"image": ""}, UsageError, r"Control 1 has no picture to look at; give it one \(image=FILE\)"),
         (
@@ -307,7 +386,9 @@ def test_what_was_trained_on_shuffled_pictures_is_known_by_name_or_settings(file
             r"Control 1 fills what a mask covers; give it one \(mask=FILE\)",
         ),
         ({"preprocessor": "tile_resample", "threshold_a": 0.5}, UsageError, "factor of tile_resample is 0.5"),
-        ({"preprocessor": "openpose"}, UsageError, "is a network of its own"),
+        ({"preprocessor": "densepose"}, UsageError, "is a network of its own"),
+        ({"preprocessor": "openpose"}, UsageError, "is a network with weights of its own: get body_pose_model.pth"),
+        ({"preprocessor": "hed", "annotator": "none.pth"}, MissingFileError, "none.pth: there is no such file"),
         ({"preprocessor": "depth"}, UsageError, "This is no depth map"),
     ],
 )

@@ -20,6 +20,8 @@ BALANCED, PROMPT, CONTROL = MODES = (
 )
 STRETCH, CROP, FILL = RESIZE_MODES = ("Just Resize", "Crop and Resize", "Resize and Fill")
 THRESHOLDS = ("threshold_a", "threshold_b")
+NO_ANNOTATOR = "none"
+"""What stands for a preprocessor's network where it shall do without."""
 BOTH_PASSES, FIRST_PASS, SECOND_PASS = PASSES = ("Both", "Low res only", "High res only")
 
 _FIELDS = {
@@ -60,6 +62,10 @@ class ControlUnit(Record):
     image_hash: str = option("", "First 10 hex digits of the SHA-256 of its pixels.")
     mask: str = option("", "Mask of that picture, by path: white is filled, by preprocessor inpaint_only.")
     preprocessor: str = option("none", "What makes the hint of the picture.")
+    annotator: str = option(
+        "", "File with the network of the preprocessor, by name or path; looked for if not given, 'none' for none."
+    )
+    annotator_hash: str = option("", "First 10 hex digits of its file's SHA-256; of several, joined by +.")
     threshold_a: float | None = option(None, "First setting of the preprocessor.", least=0, most=8192)
     threshold_b: float | None = option(None, "Second setting of the preprocessor.", least=0, most=8192)
     resolution: int = option(
@@ -96,12 +102,15 @@ class ControlUnit(Record):
                 raise UsageError(
                     f"{name}{owner} has no use; the preprocessor {self.preprocessor!r} has no such setting."
                 )
+        if self.annotator not in ("", NO_ANNOTATOR) and not preprocessors.networks_of(self.preprocessor):
+            raise UsageError(f"annotator{owner} has no use; the preprocessor {self.preprocessor!r} needs no network.")
         if self.mask and "mask" not in preprocessors.options_of(self.preprocessor):
             raise UsageError(f"mask{owner} has no use; only the preprocessor inpaint_only looks at one.")
 
     def portable(self) -> Self:
         """The same record with file names in place of paths."""
-        return replace(self, model=file_name(self.model), image=file_name(self.image), mask=file_name(self.mask))
+        paths: dict[str, Any] = {name: file_name(vars(self)[name]) for name in ("model", "image", "mask", "annotator")}
+        return replace(self, **paths)
 
 
 def control_parameters(units: Sequence[ControlUnit]) -> dict[str, str]:

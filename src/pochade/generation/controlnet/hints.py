@@ -1,5 +1,6 @@
 """From a picture to the hint that a ControlNet sees: what its unit says, at the size of the picture that is drawn."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image
 from pochade.errors import UsageError
 from pochade.generation.controlnet.control_unit import THRESHOLDS, ControlUnit
 from pochade.preprocessors import UNSCALED, canonical, options_of, preprocess, thresholds_of
+from pochade.preprocessors.learned import Network
 from pochade.preprocessors.pictures import Picture
 from pochade.preprocessors.resizing import at_resolution, fitted, perfect_resolution
 
@@ -23,13 +25,20 @@ def looks_at_mask(unit: ControlUnit) -> bool:
 
 
 def hint_of(
-    unit: ControlUnit, image: Image.Image, mask: Image.Image | None, size: Size | None, seed: int = 0
+    unit: ControlUnit,
+    image: Image.Image,
+    mask: Image.Image | None,
+    size: Size | None,
+    seed: int = 0,
+    networks: Mapping[str, Network] | None = None,
 ) -> NDArray[Any]:
     """The hint for a picture of this width and height, [height, width, 3], of 8 bits or, with holes, of floats.
 
-    Without a size it has that at which the preprocessor works. `seed` is for those that leave something to chance.
+    Without a size it has that at which the preprocessor works. `seed` is for those that leave something to chance,
+    `networks` for those that look with them.
     """
     options: dict[str, Any] = {"seed": seed} if "seed" in options_of(unit.preprocessor) else {}
+    options |= networks or {}
     for threshold, name in zip(THRESHOLDS, thresholds_of(unit.preprocessor), strict=False):
         if vars(unit)[threshold] is not None:
             options[name] = vars(unit)[threshold]

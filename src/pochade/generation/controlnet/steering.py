@@ -12,11 +12,13 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 
 from pochade.errors import UsageError
+from pochade.generation.controlnet.annotators import annotator_hash, networks_for
 from pochade.generation.controlnet.colour_fix import ColourFix
 from pochade.generation.controlnet.control import Control, as_hint
 from pochade.generation.controlnet.control_unit import (
     BALANCED,
     BOTH_PASSES,
+    NO_ANNOTATOR,
     PROMPT,
     SECOND_PASS,
     STRETCH,
@@ -31,33 +33,43 @@ from pochade.generation.pictures.inputs import Inputs, pixel_hash
 from pochade.generation.pictures.masks import mask_of
 from pochade.generation.pictures.resizing import resized
 from pochade.generation.request import Request
+from pochade.kinds import open_model
+from pochade.kinds.controlnet import ADAPTER, form
 from pochade.library import short_hash
-from pochade.networks import ControlNet, load_controlnet
-from pochade.preprocessors import canonical, thresholds_of
+from pochade.networks import ControlNet, T2IAdapter, load_controlnet, load_t2i_adapter
+from pochade.preprocessors import canonical, networks_of, thresholds_of
 
 _AVERAGES = re.compile(r'global_average_pooling:\s*true|"global_pool_conditions":\s*true', re.IGNORECASE)
-_THIN = ("canny",)  # lines so thin that at a larger size they hold the picture too tightly
+_THIN = ("canny", "mlsd")  # lines so thin that at a larger size they hold the picture too tightly
 _COLOUR_FIX = "tile_colorfix"
 _KEEPER = "inpaint_only"
 _SEAM = 7  # pixels over which the kept part and the new one flow into each other
 
 
 class Loaded(NamedTuple):
-    """A ControlNet and its file. One that is `averaged` was trained on shuffled pictures."""
+    """A ControlNet or T2I-Adapter and its file. One that is `averaged` was trained on shuffled pictures."""
 
-    network: ControlNet
+    network: ControlNet | T2IAdapter
     path: Path
     averaged: bool
 
 
 def load_beside(model: Model, path: str, low_vram: bool = False) -> Loaded:
-    """The ControlNet of a file, for a model; before LoRAs are put on, because some files hold a difference to it.
+    """The ControlNet or T2I-Adapter of a file, for a model.
 
-    Raises FileError for what is no ControlNet, or one for other models.
+    LoRAs are taken off that, because some files hold a difference to it.
+    Raises FileError for what is neither, or made for other models.
     """
-    device = torch.device("cpu") if low_vram or model.memory.workplace.is_short else model.device
-    network = load_controlnet(path, model.family, model.networks.unet, device, DTYPES[model.dtype])
+    weights = open_model(path)
+    load = load_t2i_adapter if form(weights.shapes()) == ADAPTER else load_controlnet
+    model.patches.take_off()
+    network = load(weights, model.family, model.networks.unet, _place(model, low_vram), DTYPES[model.dtype])
     return Loaded(network, Path(path), _is_averaged(Path(path)))
+
+
+def _place(model: Model, low_vram: bool) -> torch.device:
+    """Where a network beside a model waits."""
+    return torch.device("cpu") if low_vram or model.memory.workplace.is_short else model.device
 
 
 def _is_averaged(path: Path) -> bool:
@@ -89,6 +101,8 @@ def _resolved(unit: ControlUnit, request: Request, inputs: Inputs, number: int, 
         model_hash=short_hash(loaded.path),
         image_hash=pixel_hash(own) if own else "",
         preprocessor=canonical(unit.preprocessor),
+        annotator=unit.annotator or (NO_ANNOTATOR if networks_of(unit.preprocessor) else ""),
+        annotator_hash=annotator_hash(unit),
         **settings | given,
     )
 
@@ -151,7 +165,8 @@ class Steering:
 
     def _control(self, number: int, size: Size, canvas: Canvas | None, second: bool) -> Control:
         unit, loaded = self._request.controls[number], self.networks[number]
-        hint = as_hint(hint_of(*self._seen(number, canvas), size, self._request.seed))
+        networks = networks_for(unit, _place(self._model, unit.low_vram))
+        hint = as_hint(hint_of(*self._seen(number, canvas), size, self._request.seed, networks))
         is_thin = second and unit.mode == BALANCED and unit.preprocessor in _THIN
         return Control(
             loaded.network,
