@@ -23,7 +23,7 @@ LEVELS = {
     **dict.fromkeys(("operations", "prompts", "library", "preprocessors"), 3),
     **dict.fromkeys(("networks", "sampling"), 4),
     **dict.fromkeys(("generation", "picturebook", "training", "evaluation"), 5),
-    **dict.fromkeys(("cli", "__main__"), 6),
+    **dict.fromkeys(("jobs", "cli", "__main__"), 6),
 }
 TORCH_BEGINS = 4
 TORCH_LATE = {"operations"}  # may load torch inside a function, for arithmetic on halves

@@ -9,6 +9,7 @@ import pytest
 import pochade
 
 NAMES = [
+    "Library",
     "Picture",
     "Pipeline",
     "PochadeError",
@@ -16,6 +17,7 @@ NAMES = [
     "Weights",
     "__version__",
     "convert",
+    "download",
     "inspect",
     "merge",
     "open",

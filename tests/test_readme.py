@@ -10,7 +10,7 @@ import typer
 
 import pochade
 from pochade.cli import COMMANDS, app
-from pochade.generation.model import shipped_model
+from pochade.library.shipped import shipped_model
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

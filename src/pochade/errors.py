@@ -12,7 +12,9 @@ PochadeError                    exit code
 └── ResourceError               5  memory or disk ran out
 """
 
+import errno
 from collections.abc import Iterable
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from unicodedata import category
@@ -26,6 +28,8 @@ def shown(text: str) -> str:
     >>> print(shown("a\x1b[31m"))
     a\x1b[31m
     """
+    if text.isprintable():
+        return text
     return "".join(each if each.isprintable() or category(each) == "Zs" else ascii(each)[1:-1] for each in text)
 
 
@@ -58,7 +62,8 @@ class UnknownNameError(UsageError):
         names = list(known)
         folded = {each.casefold(): each for each in names}
         near = [folded[each] for each in get_close_matches(name.casefold(), list(folded), n=3, cutoff=0.4)]
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known are: {', '.join(names)}."
+        others = f"known are: {', '.join(names)}." if names else "none is known."
+        hint = f"did you mean {' or '.join(near)}?" if near else others
         super().__init__(f"There is no {kind} named {name!r}; {hint}")
         self.nearest = near
 
@@ -106,3 +111,40 @@ class ResourceError(PochadeError):
     """Memory or disk ran out."""
 
     exit_code = 5
+
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What the user reads, and what the shell gets."""
+
+    sentence: str
+    code: int
+
+
+STOPPED = Failure("Stopped. What was saved before is complete.", StoppedError.exit_code)
+
+
+def failure_of(error: BaseException) -> Failure | None:
+    """How to tell an error; None if it is a mistake in Pochade, which keeps its traceback."""
+    if isinstance(error, PochadeError):
+        return Failure(str(error), error.exit_code)
+    if isinstance(error, KeyboardInterrupt):
+        return STOPPED
+    if isinstance(error, OSError):
+        return _failure_of_system(error)
+    if is_out_of_memory(error):
+        return Failure(
+            "Memory ran out; try a smaller --size or --batch, or close other programs.", ResourceError.exit_code
+        )
+    return None
+
+
+def _failure_of_system(error: OSError) -> Failure | None:
+    if error.errno == errno.EPIPE:
+        return None
+    where = f"{error.filename}: " if error.filename else ""
+    sentence = f"{where}{error.strerror or error}."
+    return Failure(sentence, ResourceError.exit_code if error.errno in _NO_ROOM else FileError.exit_code)

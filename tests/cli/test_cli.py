@@ -48,9 +48,9 @@ def test_help_loads_neither_torch_nor_numpy(words):
     [
         (NumericalError("NaN at step 3."), 3, "Error: NaN at step 3.\n"),
         (KeyboardInterrupt(), 4, "Stopped. What was saved before is complete.\n"),
-        (MemoryError(), 5, "Error: memory ran out; "),
-        (RuntimeError("CUDA out of memory. Tried to allocate"), 5, "Error: memory ran out; "),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 5, "Error: memory ran out; "),
+        (MemoryError(), 5, "Error: Memory ran out; "),
+        (RuntimeError("CUDA out of memory. Tried to allocate"), 5, "Error: Memory ran out; "),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 5, "Error: Memory ran out; "),
         (OSError(errno.ENOSPC, "No space left on device", "x.png"), 5, "Error: x.png: No space left on device.\n"),
         (PermissionError(errno.EACCES, "Permission denied", "x.png"), 3, "Error: x.png: Permission denied.\n"),
     ],

@@ -64,6 +64,24 @@ def test_networks_are_found_by_name(run, monkeypatch):
     assert (done.exit_code, "did you mean control_canny?" in done.stderr) == (2, True)
 
 
+def test_the_network_of_a_preprocessor_is_found_by_its_published_name(run):
+    Image.new("RGB", (64, 64)).save("a.png")
+    Path("c.safetensors").touch()
+    place = Path("webui/extensions/sd-webui-controlnet/annotator/downloads/hed")
+    place.mkdir(parents=True)
+    (place / "ControlNetHED.pth").touch()
+    words = ("txt2img", "a", "-o", "x.png", "--models", "webui", "--control")
+    control = f"model={Path('c.safetensors').resolve()},image=a.png,preprocessor="
+    for more in ("hed", "hed,annotator=controlnethed", f"hed,annotator={place / 'ControlNetHED.pth'}"):
+        assert run(*words, control + more).exit_code == 0
+        assert Picture.open("x.png").request.controls[0].annotator == "ControlNetHED.pth"
+    done = run(*words, control + "openpose")
+    assert done.exit_code == 2
+    assert "get body_pose_model.pth from https://huggingface.co/lllyasviel/Annotators" in done.stderr
+    assert run(*words, control + "depth").exit_code == 0
+    assert run(*words, control + "hed,annotator=other").exit_code == 3
+
+
 @pytest.mark.parametrize(
     ("control", "code", "sentence"),
     [
@@ -72,7 +90,7 @@ def test_networks_are_found_by_name(run, monkeypatch):
         ("model=none.safetensors", 3, "none.safetensors: there is no such file"),
         ("model=c.safetensors,image=in", 2, "in: a folder for the control picture needs pictures of the same names"),
         ("model=c.safetensors,image=none.png", 3, "none.png: there is no such image file; check the path."),
-        ("model=c.safetensors,preprocessor=openpose", 2, "The preprocessor 'openpose' is a network of its own"),
+        ("model=c.safetensors,preprocessor=densepose", 2, "The preprocessor 'densepose' is a network of its own"),
     ],
 )
 def test_mistakes_are_said_before_anything_is_loaded(run, pipeline, control, code, sentence):

@@ -93,7 +93,7 @@ def test_a_matrix_over_a_picture(run):
         (["a", "--margin", "0"], 2, "--margin is for --matrix; give that too, or leave it out."),
         (["a", "--joint", "comma"], 2, "--joint is for --matrix"),
         (["a", "--options-first"], 2, "--options-first is for --matrix"),
-        (["a|b", "--matrix", "--styles-file", "x.csv"], 2, "--styles-file is for --prompts"),
+        (["a|b", "--matrix", "--styles-file", "x.csv"], 2, "--styles-file is for --style or --prompts"),
         (["a", "--prompts-at", "end"], 2, "--prompts-at is for --prompts"),
         (["a", "--seeds", "same"], 2, "--seeds is for --prompts or --matrix"),
     ],

@@ -60,3 +60,10 @@ def test_a_prompt_too_long_for_jpeg_is_said_before_the_drawing(run, pipeline):
 def test_a_prompt_that_just_fits_into_jpeg_is_drawn(run):
     assert run("txt2img", "long " * 4_000, "-o", "x.jpg").exit_code == 0
     assert Picture.open("x.jpg").request.prompt == "long " * 4_000
+
+
+def test_a_side_that_the_format_cannot_hold_is_told_before_the_drawing(run, pipeline):
+    words = ("txt2img", "a", "--size", "8192x64", "--hires", "2", "-o")
+    done = run(*words, "x.webp")
+    assert (done.exit_code, pipeline.loaded) == (2, None)
+    assert "The picture would be 16384x128; a side in WEBP has 16383 pixels at most: save it as PNG." in done.stderr

@@ -7,6 +7,7 @@ from PIL import Image
 
 from pochade.preprocessors import preprocess
 from pochade.preprocessors.resizing import at_resolution
+from tests.networks.annotators.published import hed, line_drawing, saved, state_of
 
 
 @pytest.fixture
@@ -41,11 +42,35 @@ def test_holes_are_black(run, house):
     assert np.array_equal(found[:, 70:], house[:, 70:])
 
 
+def test_a_preprocessor_looks_with_a_network(run, house):
+    path = saved(state_of(hed(4)), Path("ControlNetHED.safetensors"))
+    words = ("preprocess", "hed", "house.png", "--resolution", "64", "-o")
+    assert run(*words, "x.png", "--weights", path).exit_code == 0
+    found = np.array(Image.open("x.png"))
+    assert found.shape == (64, 90, 3) and found.std() > 0
+    Path("models").mkdir()
+    path.rename("models/ControlNetHED.safetensors")
+    assert run(*words, "y.png", "--models", "models").exit_code == 0
+    np.testing.assert_array_equal(np.array(Image.open("y.png")), found)
+    done = run(*words, "z.png")
+    assert (done.exit_code, "get ControlNetHED.pth from https://" in done.stderr) == (2, True)
+
+
+def test_a_file_of_another_network_is_told(run, house):
+    saved(state_of(line_drawing(4)), Path("lines.pth"))
+    done = run("preprocess", "hed", "house.png", "-o", "x.png", "--weights", "lines.pth")
+    assert done.exit_code == 3
+    assert done.stderr.startswith("Error: lines.pth: is not what this preprocessor looks with")
+
+
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
         (["cany", "house.png", "-o", "x.png"], 2, "There is no preprocessor named 'cany'; did you mean canny?"),
-        (["openpose", "house.png", "-o", "x.png"], 2, "The preprocessor 'openpose' is a network of its own"),
+        (["densepose", "house.png", "-o", "x.png"], 2, "The preprocessor 'densepose' is a network of its own"),
+        (["hed", "house.png", "-o", "x.png"], 2, "The preprocessor 'hed' is a network with weights of its own: get"),
+        (["hed", "house.png", "-o", "x.png", "--weights", "a.pth"], 3, "a.pth: there is no such file with a"),
+        (["canny", "house.png", "-o", "x.png", "--weights", "a.pth"], 2, "annotator has no use; the preprocessor"),
         (["canny", "none.png", "-o", "x.png"], 3, "none.png: there is no such image file; check the path."),
         (["canny", "house.png", "-o", "x.bmp"], 2, "x.bmp: .bmp names no image format"),
         (["canny", "house.png", "-o", "house.png"], 2, "house.png is a picture that this begins with"),

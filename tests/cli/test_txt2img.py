@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pochade.cli.options import parse_size
 from pochade.errors import UsageError
 from pochade.generation.picture import Picture
+from pochade.generation.pictures.sizes import parse_size
 
 
 def test_a_picture_is_saved_and_its_path_printed(run):

@@ -67,7 +67,7 @@ def test_a_sheet_of_no_known_format_is_refused_before_the_work(monkeypatch):
 
     from pochade.cli import app
 
-    monkeypatch.setattr("pochade.cli.drawing.pipeline_for", lambda *arguments: pytest.fail("it was loaded"))
+    monkeypatch.setattr("pochade.generation.drawer.pipeline_for", lambda *arguments: pytest.fail("it was loaded"))
     done = CliRunner().invoke(app, ["evaluate", "picturebook", "--sheet", "sheet.pgn"])
     assert done.exit_code == 2
     assert "sheet.pgn: .pgn names no image format" in done.stderr
@@ -78,7 +78,7 @@ def test_the_sheet_is_saved(monkeypatch, tmp_path):
 
     from pochade.cli import app
 
-    monkeypatch.setattr("pochade.cli.drawing.pipeline_for", lambda *arguments: Painter())
+    monkeypatch.setattr("pochade.generation.drawer.pipeline_for", lambda *arguments: Painter())
     done = CliRunner().invoke(
         app, ["evaluate", "picturebook", "--count", "4", "--sheet", str(tmp_path / "new" / "sheet.png"), "--json"]
     )

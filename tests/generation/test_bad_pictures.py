@@ -21,7 +21,8 @@ QUICK = ("--steps", "1", "--sampler", "Euler", "--seed", "1")
 def run(special_models, tmp_path, monkeypatch):
     """Run a command line with a small model in an empty folder; pictures become files."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("pochade.cli.drawing.pipeline_for", lambda request, folders: special_models("sd1-inpainting"))
+    model = special_models("sd1-inpainting")
+    monkeypatch.setattr("pochade.generation.drawer.pipeline_for", lambda request, folders: model)
 
     def told(command, *words, **pictures):
         for name, picture in pictures.items():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pochade import files
+from pochade import Pipeline, Request, files
 from pochade.errors import MalformedFileError, NumericalError
 from pochade.families import SD1, SD2, SDXL
 from pochade.generation.model import Model, measured_prediction
@@ -30,6 +30,12 @@ def silent(tmp_path_factory):
 def test_what_a_silent_file_predicts_is_measured(silent):
     model = load(silent)
     assert (model.prediction, model.resolution) == ("epsilon", (512, 512))
+
+
+def test_the_size_follows_what_a_request_says_that_it_predicts(silent):
+    drawing = Pipeline(load(silent))
+    sizes = [drawing.resolve(Request(prediction=each)).width for each in ("auto", "v", "epsilon")]
+    assert sizes == [512, 768, 512]
 
 
 @pytest.mark.parametrize(

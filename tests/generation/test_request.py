@@ -25,7 +25,7 @@ def test_defaults_are_valid_and_every_field_has_a_rule_with_help():
         assert rule.help.endswith("."), name
         assert name in defaults()
         kind, optional = kind_of(name)
-        assert kind in (str, int, float, bool, tuple)
+        assert kind in (str, int, float, bool, tuple, list)
         assert optional == (defaults()[name] is None)
 
 

@@ -9,10 +9,11 @@ from torch import nn
 from pochade import Request
 from pochade.errors import UsageError
 from pochade.families import SD1, SD2, SDXL, SDXL_REFINER
+from pochade.generation.extra_networks.embeddings import Embedding
 from pochade.generation.text import PromptEncoder, RunText, TextRules, check_clip_skip
 from pochade.networks import CLIPText, OpenCLIPText, clip_shapes, fresh, openclip_shapes
 from pochade.networks.layers import sinusoid
-from pochade.prompts import Tokenizer
+from pochade.prompts import Emphasis, Tokenizer
 
 WIDTH = 2
 
@@ -27,7 +28,7 @@ class Encoder(nn.Module):
 
     def embed(self, tokens):
         self.windows += tokens.tolist()
-        return tokens[..., None].float().expand(*tokens.shape, WIDTH)
+        return tokens[..., None].float().repeat(1, 1, WIDTH)
 
     def encode(self, vectors, skip, norm):
         return vectors
@@ -169,6 +170,61 @@ def test_a_clip_skip_that_leaves_no_layer_is_refused(first, second):
     check_clip_skip(Request(clip_skip=12), (first, second), SDXL)
     with pytest.raises(UsageError, match="clip_skip"):
         check_clip_skip(Request(clip_skip=12, clip_l_skip=True), (first, second), SDXL)
+
+
+def with_embeddings(encoder, **vectors):
+    """The same encoder where words stand for vectors, of each text encoder."""
+    found = {name: Embedding(name, each, digest=f"hash of {name}") for name, each in vectors.items()}
+    return replace(encoder, embeddings_in=lambda texts: found)
+
+
+@torch.no_grad()
+def test_each_encoder_of_sdxl_gets_its_own_vectors(sdxl, first, second):
+    (word,) = Tokenizer().encode("dog")
+    own = tuple(network.embed(torch.tensor([word])) for network in (first, second))
+    (found,) = with_embeddings(sdxl, zorp=own).encode(["a zorp, big"])
+    (wanted,) = sdxl.encode(["a dog, big"])
+    assert torch.equal(found.context, wanted.context)
+    assert torch.equal(found.classes, wanted.classes)
+    assert [[each.name for each in window] for window in found.embeddings] == [["zorp"]]
+
+
+def substituted(text, **rules):
+    """The context of a text in which zorp stands for 4 vectors of -1, -2, -3, -4, and flam for one of -9."""
+    prompts = PromptEncoder((Encoder(),), SD1, Tokenizer(), TextRules(emphasis=Emphasis.NO_NORM, **rules))
+    zorp, flam = (torch.tensor(each)[:, None].expand(-1, WIDTH) for each in ([-1.0, -2, -3, -4], [-9.0]))
+    return with_embeddings(prompts, zorp=(zorp,), flam=(flam,)).encode([text])[0].context[:, 0].tolist()
+
+
+def test_vectors_stand_where_their_word_stood():
+    cat, dog = Tokenizer().encode("cat dog")
+    assert substituted("cat zorp dog")[:8] == [49406, cat, -1, -2, -3, -4, dog, 49407]
+    assert substituted("(zorp:0.5) flam")[1:6] == [-0.5, -1, -1.5, -2, -9]
+
+
+def test_vectors_that_do_not_fit_wholly_move_to_the_next_window():
+    cat = Tokenizer().encode("cat")
+    assert substituted("cat " * 71 + "zorp")[70:] == [*cat * 2, -1, -2, -3, -4, 49407]
+    moved = substituted("cat " * 72 + "zorp")
+    assert moved[70:79] == [*cat * 3, 49407, 49407, 49407, 49407, 49406, -1]
+    assert moved[79:83] == [-2, -3, -4, 49407]
+
+
+def test_windows_that_differ_in_their_embeddings_alone_are_not_taken_for_one():
+    prompts = PromptEncoder((Encoder(),), SD1, Tokenizer(), TextRules())
+    vectors = {name: (torch.full((1, WIDTH), value),) for name, value in (("zorp", -1.0), ("flam", -9.0))}
+    found = with_embeddings(prompts, **vectors).encode(["zorp", "flam", "!"])
+    assert [each.context[1, 0].item() for each in found] == [-1, -9, Tokenizer().encode("!")[0]]
+
+
+def test_hashes_are_listed_by_who_reads_last(sdxl):
+    """Each encoder of SDXL reads the negative prompt and then the parts, the windows of all their texts in turn."""
+    vectors = {name: (torch.zeros(1, 64), torch.zeros(1, 128)) for name in ("zorp", "flam", "glim")}
+    encoder = with_embeddings(sdxl, **vectors)
+    text = RunText(encoder, "[zorp BREAK flam:glim:2] AND zorp AND zorp", "flam", 4)
+    assert [[each.name for each in part] for part in text.embeddings] == [["zorp", "glim", "flam"], ["zorp"]]
+    order = [*["zorp"] * 2, *["zorp", "glim", "flam"] * 2, *["flam"] * 2]
+    assert text.embedding_hashes == ", ".join(f"{name}: hash of {name}" for name in order)
 
 
 def test_classes_go_with_the_rows_of_their_parts(sdxl):

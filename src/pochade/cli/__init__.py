@@ -17,8 +17,7 @@ from typer.core import TyperGroup
 
 from pochade import __version__
 from pochade.cli.common import tell
-from pochade.cli.failures import STOPPED, Failure, failure_of
-from pochade.errors import PochadeError
+from pochade.errors import STOPPED, Failure, PochadeError, failure_of
 
 _RARELY = (50_000, 20, 50)  # objects made before garbage is looked for: names of tensors are many, and stay
 
@@ -28,9 +27,11 @@ COMMANDS = (
     "inpaint",
     "outpaint",
     "upscale",
+    "grid",
     "preprocess",
     "redo",
     "info",
+    "diff",
     "inspect",
     "scan",
     "doctor",
@@ -39,8 +40,11 @@ COMMANDS = (
     "extract",
     "bake",
     "resize",
+    "list",
+    "download",
     "train",
     "evaluate",
+    "jobs",
 )
 
 
@@ -53,7 +57,7 @@ class Commands(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The commands in the order in which the help shows them."""
-        return list(COMMANDS)
+        return [*COMMANDS]  # the command of this name shadows the builtin here
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Load one command."""
@@ -76,7 +80,7 @@ class Commands(TyperGroup):
 
 
 def _report(failure: Failure) -> None:
-    tell(failure.sentence, err=True)
+    tell(failure.sentence if failure == STOPPED else f"Error: {failure.sentence}", err=True)
 
 
 def _show_version(wanted: bool) -> None:

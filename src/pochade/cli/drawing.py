@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pochade.cli.common import tell
-from pochade.cli.locating import located
 from pochade.errors import FileError, UsageError
 from pochade.events import Event, Warned
+from pochade.generation.locating import located
 from pochade.generation.request import Request
 
 if TYPE_CHECKING:
     from pochade.generation.batches import Batch
     from pochade.generation.picture import Picture
-    from pochade.generation.pictures.inputs import Inputs
+    from pochade.jobs.verbs.pictures import Pictures
 
 Output = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="FILE|DIR", help="Where to save; outputs/ if not given.")
@@ -27,21 +27,38 @@ Output = Annotated[
 KeepInputs = Annotated[
     bool, typer.Option("--keep-inputs", help="Put the pictures that it began with into the file too.")
 ]
+Queued = Annotated[
+    bool, typer.Option("--queue", help="Let `pochade jobs` draw it in the background; tells the job's number.")
+]
 
 
 def draw(
-    batch: "Batch", models: list[Path], output: Path | None, command: str, as_json: bool, keep_inputs: bool = False
+    batch: "Batch",
+    models: list[Path],
+    output: Path | None,
+    command: str,
+    as_json: bool,
+    keep_inputs: bool = False,
+    queued: bool = False,
 ) -> None:
     """Draw and save the pictures of requests, and tell where they are.
 
     Where a request begins with a folder, each picture in it is drawn over and gives its name to the result. Those that
     cannot be read are told and left out, and the exit code is 3 then.
     """
-    from pochade.cli.naming import check_holding, namer, namer_after_inputs  # deferred: the help needs none of these
     from pochade.cli.progress import watch
+    from pochade.generation.naming import (  # deferred: the help needs none of these
+        check_holding,
+        namer,
+        namer_after_inputs,
+    )
     from pochade.generation.pictures.picture_folders import is_folder, pictures_of, requests_over
+    from pochade.jobs.verbs.pictures import Pictures
 
     _tell_ignored(batch)
+    if queued:
+        _enqueue(Pictures(batch.requests, command, output, tuple(models), keep_inputs, batch.layout), as_json)
+        return
     check_holding(output, batch.requests, keep_inputs)
     in_folder = any(map(is_folder, batch.requests))
     if in_folder and batch.layout:
@@ -61,16 +78,16 @@ def draw(
     report.finish(skipped)
 
 
-def pipeline_for(request: Request, folders: list[Path]) -> Any:
-    """Load the model and the VAE that a request names."""
-    from pochade.library import find_model, vae_for  # deferred: names are looked up before torch is loaded
+def _enqueue(wanted: "Pictures", as_json: bool) -> None:
+    """Put pictures into the queue, and tell the job's number; what cannot be drawn or saved is told at once."""
+    from pochade.jobs import Queue, ensure_workers  # deferred with the rest
 
-    model = find_model(request.model, folders) if request.model else None
-    vae = vae_for(model, request.vae, folders)
-    from pochade.generation.pipeline import Pipeline  # deferred: torch begins here
-
-    device, dtype = request.device, request.dtype
-    return Pipeline.load(model, vae=vae, device=device, dtype=dtype, memory=request.memory, folders=folders)
+    wanted = wanted.settled()
+    wanted.namer()
+    queue = Queue()
+    job = queue.add("pictures", wanted.to_record(), wanted.requests[0].prompt)
+    ensure_workers(queue)
+    typer.echo(json.dumps({"job": job.id}) if as_json else job.id)
 
 
 def summary(picture: Any, path: Path) -> dict[str, Any]:
@@ -102,38 +119,27 @@ class _Report:
 def _tell_ignored(batch: "Batch") -> None:
     for name in batch.ignored:
         tell(f"Note: --{name} in the file of prompts is not followed.", err=True)
+    for note in batch.notes:
+        tell(f"Note: {note}", err=True)
 
 
 def _events(requests: list[Request], folders: list[Path], skipped: list[str] | None) -> Iterator[Event]:
-    """What happens while requests are drawn in turn, with one model at a time.
+    """What happens while requests are drawn in turn.
 
     Pictures that cannot be used stop it, unless there is a list of what is `skipped`.
     """
-    loaded: tuple[object, ...] = ()
-    pipeline: Any = None
+    from pochade.generation.drawer import Drawer, opened  # deferred with the rest
+
+    drawer = Drawer(folders)
     for request in requests:
         try:
-            request, inputs = _opened(request)  # a picture that cannot be read is told before the model is loaded
+            request, inputs = opened(request)  # a picture that cannot be read is told before the model is loaded
         except FileError as error:
             if skipped is None:
                 raise
             yield _left_out(error, skipped)
             continue
-        needs = (request.model, request.vae, request.device, request.dtype, request.memory)
-        if needs != loaded:
-            pipeline = None  # before the next one is loaded
-            loaded, pipeline = needs, pipeline_for(request, folders)
-        yield from pipeline.run(request, inputs)
-
-
-def _opened(request: Request) -> "tuple[Request, Inputs]":
-    from pochade.generation.pictures.inputs import Inputs  # deferred with the rest
-    from pochade.generation.pictures.picture_folders import check_mask, with_partners
-
-    request = with_partners(request)
-    inputs = Inputs.of(request)
-    check_mask(request, inputs)
-    return request, inputs
+        yield from drawer.run(request, inputs)
 
 
 def _left_out(error: FileError, skipped: list[str]) -> Warned:

@@ -28,9 +28,9 @@ def picturebook(
     as_json: Json = False,
 ) -> None:
     """Draw prompts that training never saw and let the picture-book's judge say what came out, in per cent."""
-    from pochade.cli.drawing import pipeline_for
     from pochade.cli.progress import watch  # deferred: the help needs none of these
     from pochade.evaluation import picturebook as judged
+    from pochade.generation.drawer import pipeline_for
     from pochade.generation.picture import Picture, format_of
     from pochade.generation.request import Request
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from pochade.cli.common import Json, Models
-from pochade.cli.drawing import KeepInputs, Output, draw
+from pochade.cli.drawing import KeepInputs, Output, Queued, draw
 from pochade.cli.many import with_many
 from pochade.cli.options import with_request
 from pochade.errors import UsageError
@@ -24,6 +24,7 @@ def img2img(
     models: Models = None,
     output: Output = None,
     keep_inputs: KeepInputs = False,
+    queue: Queued = False,
     as_json: Json = False,
 ) -> None:
     """Draw over a picture, or over every picture of a folder: the stronger, the less of it stays.
@@ -32,4 +33,4 @@ def img2img(
     """
     if not batch.requests[0].image:
         raise UsageError("Which picture shall be drawn over? Give it with --image FILE, or a folder of them.")
-    draw(batch, models or [], output, "img2img", as_json, keep_inputs)
+    draw(batch, models or [], output, "img2img", as_json, keep_inputs, queue)

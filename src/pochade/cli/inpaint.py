@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from pochade.cli.common import Json, Models
-from pochade.cli.drawing import KeepInputs, Output, draw
+from pochade.cli.drawing import KeepInputs, Output, Queued, draw
 from pochade.cli.many import with_many
 from pochade.cli.options import with_request
 from pochade.errors import UsageError
@@ -26,6 +26,7 @@ def inpaint(
     models: Models = None,
     output: Output = None,
     keep_inputs: KeepInputs = False,
+    queue: Queued = False,
     as_json: Json = False,
 ) -> None:
     """Draw what is white in the mask anew; every other pixel stays as it is.
@@ -36,4 +37,4 @@ def inpaint(
     missing = [f"--{name} FILE" for name in ("image", "mask") if not getattr(batch.requests[0], name)]
     if missing:
         raise UsageError(f"A picture and its mask are needed: give {' and '.join(missing)}.")
-    draw(batch, models or [], output, "inpaint", as_json, keep_inputs)
+    draw(batch, models or [], output, "inpaint", as_json, keep_inputs, queue)

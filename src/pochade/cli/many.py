@@ -1,4 +1,4 @@
-"""Options that make many requests of one: a file of prompts, a matrix of prompts."""
+"""Options that make many requests of one: a file of prompts, a matrix of prompts, dynamic prompts."""
 
 import inspect
 import sys
@@ -11,6 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pochade.cli.common import Models, is_given
+from pochade.cli.wording import (
+    Combinations,
+    Dynamic,
+    StyleNames,
+    StylesFile,
+    WildcardFolders,
+    known_styles,
+    with_choices,
+    with_styles,
+)
 from pochade.errors import FileError, MalformedFileError, MissingFileError, UsageError
 from pochade.generation.request import Request
 
@@ -18,8 +29,16 @@ if TYPE_CHECKING:
     from pochade.generation.batches import Batch
 
 _PANEL = "Many prompts"
-_OF_MATRIX = ("joint", "options_first", "margin")
-_OF_PROMPTS = ("prompts_at", "styles_file")
+_NEEDS = {
+    "joint": ("matrix",),
+    "options_first": ("matrix",),
+    "margin": ("matrix",),
+    "prompts_at": ("prompts",),
+    "seeds": ("prompts", "matrix", "combinations"),
+    "styles_file": ("style", "prompts"),
+    "wildcards": ("dynamic", "combinations"),
+}
+"""Options that count for nothing without one of the others."""
 
 
 class Place(StrEnum):
@@ -46,14 +65,16 @@ class Joint(StrEnum):
 def with_many(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command, whose first parameter is a Batch, the options that make one of a Request."""
     first, *options = inspect.signature(_batch).parameters.values()
+    _, *rest = inspect.signature(command).parameters.values()
+    shared = {each.name for each in options} & {each.name for each in rest}
 
     @wraps(command)
     def run(request: Request, **values: Any) -> None:
-        own = {each.name: values.pop(each.name) for each in options}
-        command(_batch(request, **own), **values)
+        own = {each.name: values[each.name] for each in options}
+        command(_batch(request, **own), **{each.name: values[each.name] for each in rest})
 
-    _, *rest = inspect.signature(command).parameters.values()
-    run.__signature__ = inspect.Signature([first, *options, *rest])  # type: ignore[attr-defined]
+    options_alone = [each for each in options if each.name not in shared]
+    run.__signature__ = inspect.Signature([first, *options_alone, *rest])  # type: ignore[attr-defined]
     return run
 
 
@@ -70,9 +91,6 @@ def _batch(
     prompts_at: Annotated[
         Place, _option("--prompts-at", help="Where they go in PROMPT, if there is one.")
     ] = Place.start,
-    styles_file: Annotated[
-        Path | None, _option("--styles-file", metavar="FILE", help="A1111's styles.csv, for --styles in lines.")
-    ] = None,
     matrix: Annotated[bool, _option("--matrix", help="Draw 'house|night|snow' with every choice of options.")] = False,
     joint: Annotated[Joint, _option("--joint", help="What stands between them.")] = Joint.comma,
     options_first: Annotated[bool, _option("--options-first", help="Put options before what is always there.")] = False,
@@ -81,39 +99,49 @@ def _batch(
     seeds: Annotated[
         Seeds | None, _option("--seeds", help="One seed for all prompts, or the next one for each.")
     ] = None,
+    style: StyleNames = None,
+    styles_file: StylesFile = None,
+    dynamic: Dynamic = False,
+    combinations: Combinations = None,
+    wildcards: WildcardFolders = None,
+    models: Models = None,
 ) -> "Batch":
     """The requests that the options ask for."""
     from pochade.generation.batches import Batch, Lines, matrix_batch  # deferred: the help needs none of these
-    from pochade.prompts import styles
 
-    if prompts and matrix:
-        raise UsageError("--prompts and --matrix are both given; only one of them can be followed.")
-    if not prompts and not _is_given("prompt", context):
-        raise UsageError("What shall be drawn? Give a PROMPT, or a file of them with --prompts FILE.")
+    folders = models or []
     _check_used(context, prompts, matrix)
+    text = _text(prompts) if prompts else ""
+    known = known_styles(styles_file, folders) if style or "--styles" in text else None
     if matrix:
         batch = matrix_batch(request, joint, options_first, seeds)
-        return replace(batch, layout=replace(batch.layout, margin=margin) if batch.layout and grid else None)
-    if not prompts:
-        return Batch((request,))
-    lines = Lines(prompts_at is Place.end, seeds, styles.read(styles_file) if styles_file else None)
-    return lines.batch(_text(prompts), request)
+        batch = replace(batch, layout=replace(batch.layout, margin=margin) if batch.layout and grid else None)
+    elif prompts:
+        batch = Lines(prompts_at is Place.end, seeds, known).batch(text, request)
+    else:
+        batch = Batch((request,))
+    batch = with_styles(batch, style or [], known)
+    if dynamic or combinations:
+        batch = with_choices(batch, combinations, wildcards or [], folders, seeds)
+    return batch
 
 
 def _check_used(context: typer.Context, prompts: str, matrix: bool) -> None:
-    """Raise UsageError for an option that would count for nothing."""
-    unused = {} if matrix else dict.fromkeys(_OF_MATRIX, "--matrix")
-    unused |= {} if prompts else dict.fromkeys(_OF_PROMPTS, "--prompts")
-    unused |= {} if matrix or prompts else {"seeds": "--prompts or --matrix"}
-    for name, needed in unused.items():
-        if _is_given(name, context):
-            raise UsageError(f"--{name.replace('_', '-')} is for {needed}; give that too, or leave it out.")
+    """Raise UsageError for options that exclude each other, or would count for nothing."""
+    if prompts and matrix:
+        raise UsageError("--prompts and --matrix are both given; only one of them can be followed.")
+    if not prompts and not is_given("prompt", context):
+        raise UsageError("What shall be drawn? Give a PROMPT, or a file of them with --prompts FILE.")
+    if matrix and (is_given("dynamic", context) or is_given("combinations", context)):
+        raise UsageError("A matrix takes its prompt apart at each |, so its choices cannot be dynamic; leave one out.")
+    for name, needed in _NEEDS.items():
+        if is_given(name, context) and not any(is_given(each, context) for each in needed):
+            others = " or ".join(map(_flag, needed))
+            raise UsageError(f"{_flag(name)} is for {others}; give that too, or leave it out.")
 
 
-def _is_given(name: str, context: typer.Context) -> bool:
-    """Whether an option or argument stands in the command line, with whatever value."""
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _text(name: str) -> str:

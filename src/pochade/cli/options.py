@@ -1,28 +1,33 @@
 """Command line options made from the rules of a Request's fields, so that each is described once."""
 
 import inspect
-import re
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from functools import wraps
 from typing import Annotated, Any
 
 import typer
 
 from pochade.cli.controls import SETTINGS, parse_control
-from pochade.errors import UsageError
+from pochade.cli.loras import parse_lora
+from pochade.generation.extra_networks.lora_unit import WORDS
+from pochade.generation.pictures.sizes import parse_size
 from pochade.generation.record import records_in
-from pochade.generation.request import Request, defaults, kind_of, rules
-from pochade.generation.rules import Rule, shown
+from pochade.generation.request import NOTES, Request, defaults, kind_of, rules
+from pochade.generation.rules import Rule
 
 TASKS = frozenset({"Image", "Mask", "Soft inpainting", "Outpaint", "Hires", "Refiner", "Control"})
 """Groups of fields that belong to single tasks."""
 
 _ALSO_IN = {"strength": "Hires", "extra_noise": "Hires"}
-_NAMES = {"negative_prompt": ("--negative", "-n"), "controls": ("--control",)}
-_HASHES = {"model_hash", "vae_hash", "image_hash", "mask_hash", "depth_hash", "refiner_hash"}
-_NO_OPTION = _HASHES | {"prompt", "width", "height", "uni_pc_lower_order_final"}
+_NAMES = {"negative_prompt": ("--negative", "-n"), "controls": ("--control",), "loras": ("--lora",)}
+_RECORDS: dict[str, tuple[Callable[[str], Any], str, Sequence[str]]] = {
+    "controls": (parse_control, "NAME=VALUE,...", SETTINGS),
+    "loras": (parse_lora, "NAME:W[:TEW]", WORDS),
+}
+"""How records are written, and the words for their settings."""
+_HASHES = {"lora_hashes", "model_hash", "vae_hash", "image_hash", "mask_hash", "depth_hash", "refiner_hash"}
+_NO_OPTION = {*_HASHES, *NOTES, "prompt", "width", "height", "uni_pc_lower_order_final"}
 _WIDEST_METAVAR = 13
-_SIZE = re.compile(r"(\d{1,6})[xX×](\d{1,6})")
 
 
 def with_request(
@@ -49,23 +54,11 @@ def with_request(
     return decorate
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """Read WIDTHxHEIGHT.
-
-    >>> parse_size("640x448")
-    (640, 448)
-    """
-    match = _SIZE.fullmatch(text.strip())
-    if match is None:
-        raise UsageError(f"The size is {shown(text)}; it must be WIDTHxHEIGHT in pixels, such as 512x768.")
-    return int(match[1]), int(match[2])
-
-
 def _request(values: dict[str, Any]) -> Request:
     fields = {name: value for name, value in values.items() if name != "size"}
     for name, value in fields.items():
         if records_in(Request, name):
-            fields[name] = tuple(map(parse_control, value or ()))
+            fields[name] = tuple(map(_RECORDS[name][0], value or ()))
         elif kind_of(name)[0] is tuple and value is not None:
             fields[name] = parse_size(value)
     width, height = parse_size(values["size"]) if values["size"] else (None, None)
@@ -111,11 +104,12 @@ def _field_option(name: str, rule: Rule) -> inspect.Parameter:
 
 
 def _records_option(name: str, rule: Rule) -> inspect.Parameter:
+    _, form, words = _RECORDS[name]
     info = typer.Option(
         *_NAMES[name],
-        help=_help(rule) + f" Repeatable; settings: {', '.join(SETTINGS)}.",
+        help=_help(rule) + f" Repeatable; settings: {', '.join(words)}.",
         rich_help_panel=_panel(rule.group),
-        metavar="NAME=VALUE,...",
+        metavar=form,
     )
     return _parameter(name, list[str] | None, None, info)
 

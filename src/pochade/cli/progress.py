@@ -15,13 +15,19 @@ Show = Callable[[Step], None]
 
 
 def watch(events: Iterable[Event]) -> Iterator[Any]:
-    """Run the work to its end, showing how it goes; yields what it made and the paths that it saved."""
+    """Run the work to its end, showing how it goes; yields what it made and the paths that it saved.
+
+    What several requests have to say alike is said once.
+    """
+    told: set[str] = set()
     with _bar() if sys.stderr.isatty() else _lines() as show:
         for event in events:
             if isinstance(event, Step):
                 show(event)
             elif isinstance(event, Warned):
-                print(f"Note: {shown(event.message)}", file=sys.stderr)
+                if event.message not in told:
+                    print(f"Note: {shown(event.message)}", file=sys.stderr)
+                told.add(event.message)
             elif isinstance(event, Made):
                 yield event.result
             elif isinstance(event, Saved):

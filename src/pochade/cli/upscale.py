@@ -1,25 +1,20 @@
 """`pochade upscale`: make pictures larger."""
 
 import json
-from collections.abc import Callable, Iterator
-from datetime import date
-from functools import partial
-from itertools import count
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from pochade.cli.common import Json, Models, tell
-from pochade.cli.locating import upscaler_path
-from pochade.cli.options import parse_size
 from pochade.errors import FileError, UsageError
+from pochade.generation.locating import upscaler_path
+from pochade.generation.pictures.sizes import parse_size
 
 app = typer.Typer(add_completion=False)
 
 _BAD_FILE = FileError.exit_code
-
-Name = Callable[[Path], Path]
 
 
 @app.command(epilog="Example: pochade upscale house.png --scale 4 --upscaler RealESRGAN_x4plus.pth -o large.png")
@@ -78,10 +73,11 @@ def upscale(
 def _upscaled(images: list[Path], options: Any, output: Path | None) -> Iterator[dict[str, Any]]:
     """What became of each picture."""
     from pochade.cli.progress import watch  # deferred with the rest
+    from pochade.generation.naming import namer_of_larger
     from pochade.generation.picture import format_of
     from pochade.generation.upscaling import Upscalers, upscaling
 
-    name = _namer(output, images)
+    name = namer_of_larger(output, images)
     upscalers = Upscalers.load(options)
     for source in images:
         target = name(source)
@@ -99,31 +95,3 @@ def _size(text: str, scale: float | None) -> tuple[int, int] | None:
     if text and scale is not None:
         raise UsageError("--scale and --size are both given; only one of them can be followed.")
     return parse_size(text) if text else None
-
-
-def _namer(output: Path | None, images: list[Path]) -> Name:
-    """How to name the results. Only a file that the user named is ever written over."""
-    if output and output.suffix and not output.is_dir():
-        _check_file(output, images)
-        return lambda source: output
-    if output and output.is_file():
-        raise UsageError(f"{output} is a file without a suffix; name a folder, or a file such as {output}.png.")
-    return partial(_free_in, output or Path("outputs", "upscale", date.today().isoformat()))
-
-
-def _check_file(output: Path, images: list[Path]) -> None:
-    """Refuse before the work what cannot be one picture's file. The picture itself is never changed."""
-    from pochade.cli.naming import check_apart  # deferred with the rest
-    from pochade.generation.picture import format_of
-
-    format_of(output)
-    if len(images) > 1:
-        raise UsageError(f"{output} is one file for {len(images)} pictures; name a folder with -o.")
-    check_apart(output, images)
-
-
-def _free_in(folder: Path, source: Path) -> Path:
-    """The first name in a folder that no file has: house.png, house-1.png..."""
-    folder.mkdir(parents=True, exist_ok=True)  # so that a place that cannot be is told before the work
-    names = (f"{source.stem}-{number}.png" if number else f"{source.stem}.png" for number in count())
-    return next(folder / name for name in names if not (folder / name).exists())

@@ -7,8 +7,9 @@ from typing import Any
 from pochade.errors import UnknownNameError, UsageError
 from pochade.generation.pictures.grids import Layout
 from pochade.generation.record import read_field
-from pochade.generation.request import Request, kind_of, rules
-from pochade.prompts import batch_file, styles
+from pochade.generation.request import NOTES, Request, kind_of, rules
+from pochade.generation.styling import styled
+from pochade.prompts import batch_file
 from pochade.prompts.batch_file import Line
 from pochade.prompts.matrix import JOINTS, Matrix, has_bars
 from pochade.prompts.styles import Style
@@ -28,7 +29,7 @@ _IGNORED = (
     *("outpath_samples", "outpath_grids", "prompt_for_display", "sampler_index", "restore_faces"),
     *("do_not_save_samples", "do_not_save_grid"),
 )
-_NO_OPTION = {"image", "mask", "depth"} | {name for name in rules() if name.endswith("_hash")}
+_NO_OPTION = {"image", "mask", "depth", *NOTES} | {name for name in rules() if name.endswith(("_hash", "_hashes"))}
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Batch:
     layout: Layout | None = None
     ignored: tuple[str, ...] = ()
     """Options in a file of prompts that Pochade does not follow."""
+    notes: tuple[str, ...] = ()
+    """Sentences about what will not be drawn."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,7 @@ class Lines:
             name: self._joined(line.values.get(name, ""), getattr(request, name)) for name in batch_file.SENTENCES
         }
         names = [name.strip() for name in line.values.get("styles", "").split(",") if name.strip()]
-        fields |= self._styled(names, fields["prompt"], fields["negative_prompt"])
-        made = replace(request, **fields).validate()
+        made = self._styled(replace(request, **fields), names).validate()
         if made.sampler != request.sampler or made.schedule != request.schedule:
             _check_sampler(made)
         return made
@@ -87,15 +89,10 @@ class Lines:
     def _joined(self, text: str, own: str) -> str:
         return " ".join(filter(None, (own, text) if self.behind else (text, own)))
 
-    def _styled(self, names: list[str], prompt: str, negative_prompt: str) -> dict[str, str]:
+    def _styled(self, request: Request, names: list[str]) -> Request:
         if names and self.styles is None:
             raise UsageError("--styles names styles, but no file of styles is given (--styles-file FILE).")
-        known = self.styles or {}
-        for name in names:
-            if name not in known:
-                raise UnknownNameError("style", name, known)
-        prompt, negative_prompt = styles.apply(known, names, prompt, negative_prompt)
-        return {"prompt": prompt, "negative_prompt": negative_prompt}
+        return styled(request, names, self.styles or {})
 
 
 def matrix_batch(

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from importlib.resources import files as package_files
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -15,20 +15,23 @@ from pochade.errors import MalformedFileError, NumericalError, UsageError
 from pochade.families import Family, Variant, recognise
 from pochade.families.family import Prediction
 from pochade.families.previews import PICTUREBOOK, Projection
-from pochade.generation.controlnet.control import Control, control_of
+from pochade.generation.controlnet.control import Control, control_of, features_of
 from pochade.generation.device.asking import asked
 from pochade.generation.device.autoencoder import Autoencoder
 from pochade.generation.device.memory import Memory
 from pochade.generation.device.trouble import cause
 from pochade.generation.device.vae_fit import check_vae
 from pochade.generation.device.workplace import WORK, bytes_of
+from pochade.generation.extra_networks.patches import Patches
 from pochade.generation.request import is_side
 from pochade.generation.sight import Sight
 from pochade.kinds.prediction import prediction_of
 from pochade.kinds.resolution import resolution_of
 from pochade.kinds.vae import vae_of
 from pochade.library import short_hash
+from pochade.library.shipped import shipped_model
 from pochade.networks import VAE, Networks, UNet, networks_of
+from pochade.networks.hypernetwork import Applied, attached
 from pochade.networks.loading import load
 from pochade.networks.vae import sample
 from pochade.sampling import ALIGNED_SD1, ALIGNED_SDXL, Conditions, NoiseTable
@@ -37,11 +40,6 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _WORTH_HALVING = 100_000_000  # parameters from which half precision pays on a CPU
 _ALIGNED = {"sd1": ALIGNED_SD1, "sdxl": ALIGNED_SDXL}
 _LAST_TIMESTEP = 999
-
-
-def shipped_model() -> Path:
-    """The model that comes with Pochade."""
-    return Path(str(package_files("pochade.picturebook"))) / "picturebook.safetensors"
 
 
 @dataclass(frozen=True)
@@ -85,6 +83,10 @@ class Model:
         sight = Sight(weights, variant, home, DTYPES[kind if home == where else "fp32"])
         return cls(networks, family, variant, prediction, path, vae, resolution, where, kind, sight, memory)
 
+    def resolution_for(self, prediction: str) -> tuple[int, int]:
+        """Width and height that it was trained for if this is what it predicts, whatever was measured."""
+        return _resolution(self.sight.weights, self.family, cast(Prediction, prediction))
+
     @property
     def is_shipped(self) -> bool:
         """Whether this is the model that comes with Pochade."""
@@ -99,6 +101,11 @@ class Model:
     def vae_hash(self) -> str:
         """The same of the VAE's file, empty when the model's own is used."""
         return short_hash(self.vae_path) if self.vae_path else ""
+
+    @cached_property
+    def patches(self) -> Patches:
+        """What LoRAs have changed in its networks."""
+        return Patches(self.networks, self.family, self.memory, self.path.name)
 
     @cached_property
     def table(self) -> NoiseTable:
@@ -123,14 +130,20 @@ class Model:
         return int(2 ** (len(self.networks.vae.encoder.down) - 1))
 
     def predict(
-        self, latents: Tensor, timesteps: Tensor, conditions: Conditions, controls: Sequence[Control] = ()
+        self,
+        latents: Tensor,
+        timesteps: Tensor,
+        conditions: Conditions,
+        controls: Sequence[Control] = (),
+        hypernetworks: Sequence[Applied] = (),
     ) -> Tensor:
         """The UNet in its own dtype, float32 outside. Rows with the prompt come first.
 
         Raises NumericalError when it gives NaN, ResourceError when memory does not suffice.
         """
         ask = partial(self._asked, controls=controls)
-        return asked(ask, latents, timesteps, conditions, self.memory, self.networks.unet)
+        with attached(self.networks.unet, hypernetworks):
+            return asked(ask, latents, timesteps, conditions, self.memory, self.networks.unet)
 
     def _asked(self, latents: Tensor, timesteps: Tensor, conditions: Conditions, controls: Sequence[Control]) -> Tensor:
         """The same as long as memory suffices."""
@@ -142,7 +155,8 @@ class Model:
         room = WORK + max((bytes_of(each.network) for each in controls), default=0)
         with self.memory.workplace.at_work(self.networks.unet, room):
             control = control_of(controls, *given, prompted, conditions.progress, classes)
-            ask = partial(self.networks.unet, *given, classes, control)
+            features = features_of(controls, given[0], prompted, conditions.progress)
+            ask = partial(self.networks.unet, *given, classes, control, features)
             prediction: Tensor = ask().float()
             if not prediction.isfinite().all() and latents.isfinite().all():
                 raise self._no_numbers(ask, conditions)

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from pochade.generation.controlnet.control import Control
+from pochade.generation.extra_networks.loras import Worn
 from pochade.generation.model import Model
 from pochade.generation.text import RunText
+from pochade.networks.hypernetwork import Applied
 from pochade.sampling import Conditions, ImageNoise, Kept, Plan, Stage, StepText, sample
 from pochade.sampling.denoiser import translated
 
@@ -36,10 +38,12 @@ class Start:
 
 @dataclass(frozen=True, eq=False)
 class Voice:
-    """A model and the text as its encoders understand it."""
+    """A model with its LoRAs, the text as its encoders understand it, and hypernetworks, by which its UNet heeds it."""
 
     model: Model
     text: RunText
+    loras: Worn
+    hypernetworks: tuple[Applied, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +105,8 @@ class Painter:
     def _predict(self, latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
         is_fit = self.model.family is self._drawing.voice.model.family
         controls = self._start.controls if is_fit else ()
-        output = self.model.predict(latents, timesteps, conditions, controls)
+        self._voice.loras.put_on(conditions.progress, self._drawing.plan.stages)
+        output = self.model.predict(latents, timesteps, conditions, controls, self._voice.hypernetworks)
         if self._voice is not self._drawing.voice:
             output = translated(latents, output, timesteps, self.model.table, self._drawing.plan.table)
         for control in controls:

@@ -16,9 +16,12 @@ from PIL import Image, PngImagePlugin
 
 import pochade
 from pochade.errors import MalformedFileError, MissingFileError, PochadeError, UsageError
+from pochade.generation.foreign.reading import read_settings, settings_of
+from pochade.generation.foreign.texts import texts_in
 from pochade.generation.parameters.fields import describe
 from pochade.generation.parameters.infotext import read
 from pochade.generation.parameters.picture_fields import RunFacts
+from pochade.generation.parameters.settings import Settings
 from pochade.generation.pictures.inputs import Inputs
 from pochade.generation.request import Request
 
@@ -26,7 +29,6 @@ _EXIF_IFD = 0x8769
 _USER_COMMENT = 0x9286
 _MAKER_NOTE = 0x927C
 _UNICODE = b"UNICODE\0"
-_ASCII = b"ASCII\0\0\0"
 _MARK = b"Pochade\0"
 _LONGEST_EXIF = 65_500  # one JPEG segment
 _DECIDED_LATER = 1_000  # bytes of what a request does not say before a model is there: hashes, sampler, seed...
@@ -124,6 +126,7 @@ class Metadata:
     infotext: str = ""
     record: str = ""
     inputs: Inputs = field(default_factory=Inputs)
+    settings: Settings = field(default_factory=Settings)
 
     @cached_property
     def _parsed(self) -> dict[str, Any]:
@@ -175,13 +178,20 @@ def read_metadata(path: Path | str) -> Metadata:
     return _opened(Path(path))[1]
 
 
+def metadata_of_text(path: Path, text: str) -> Metadata:
+    """What a text by itself tells: A1111's block, or the JSON of another program."""
+    infotext, settings = read_settings(texts_in(text.strip()))
+    return Metadata(path, "text", (0, 0), infotext, settings=settings)
+
+
 def _opened(path: Path) -> tuple[Image.Image, Metadata]:
     if not path.is_file():
         raise MissingFileError(path, "there is no such image file; check the path.")
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(path) as image:  # damaged Exif counts as none
             image.load()
-            told = (_infotext(image), _record_in(image), _inputs_in(image))
+            infotext, settings = settings_of(image)
+            told = (infotext, _record_in(image), _inputs_in(image), settings)
             return image.copy(), Metadata(path, image.format or "", image.size, *told)
     except (OSError, ValueError, SyntaxError, RuntimeError, Image.DecompressionBombError) as error:
         raise MalformedFileError(path, f"this is no image that can be read: {error}") from error
@@ -201,14 +211,6 @@ def _exif(infotext: str, record: str) -> Image.Exif:
     if record:
         details[_MAKER_NOTE] = _MARK + record.encode()
     return exif
-
-
-def _infotext(image: Image.Image) -> str:
-    """A1111's text block: PNG text, else Exif UserComment, else a GIF's comment."""
-    if isinstance(image.info.get("parameters"), str):
-        return str(image.info["parameters"])
-    comment = image.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT) or image.info.get("comment", "")
-    return _decoded(comment) if isinstance(comment, bytes) else str(comment)
 
 
 def _record_in(image: Image.Image) -> str:
@@ -235,12 +237,3 @@ def _inputs_in(image: Image.Image) -> Inputs:
 
     parts = [chunk[1].partition(b"\0") for chunk in chunks]
     return Inputs.of_named({name.decode(errors="replace"): open_picture(BytesIO(data)) for name, _, data in parts})
-
-
-def _decoded(comment: bytes) -> str:
-    """Text of a UserComment. The standard wants big-endian UTF-16; some programs write it little-endian."""
-    if comment.startswith(_UNICODE):
-        text = comment.removeprefix(_UNICODE)
-        is_little = text[1::2].count(0) > text[0::2].count(0)
-        return text.decode("utf-16-le" if is_little else "utf-16-be", errors="replace")
-    return comment.removeprefix(_ASCII).decode(errors="replace")

@@ -11,7 +11,9 @@ from PIL import Image
 from pochade.errors import UsageError
 from pochade.events import Event, Made, Warned
 from pochade.generation.controlnet.steering import Steering, load_beside, resolved_controls
+from pochade.generation.hints import hints_about
 from pochade.generation.hires import LATENT_MODES, SecondPass
+from pochade.generation.locating import located_controls
 from pochade.generation.model import Model
 from pochade.generation.outpainting import check_outpainting, is_outpainting, outpainting
 from pochade.generation.passes import Pass, Refiner, Voice
@@ -23,9 +25,10 @@ from pochade.generation.pictures.upscalers import Upscaler, upscaler_named
 from pochade.generation.request import Request
 from pochade.generation.run import Run
 from pochade.generation.start import Beginning
-from pochade.generation.text import PromptEncoder, RunText, TextRules, check_clip_skip
+from pochade.generation.text import check_clip_skip
+from pochade.generation.voices import Voices, unknown_tags
 from pochade.library.vae_choice import AUTO, OWN, vae_for
-from pochade.prompts import Tokenizer, comments, extra_networks
+from pochade.prompts import comments
 from pochade.sampling import Choice, NoiseTable, Plan, SamplingOptions, choose, make_plan, picture_plan
 
 STEPS = 20
@@ -57,7 +60,7 @@ class Pipeline:
     def __init__(self, model: Model, folders: Sequence[Path] = ()) -> None:
         self.model = model
         self.folders = tuple(folders)
-        self._tokenizer = Tokenizer()
+        self._voices = Voices(self.folders)
         self._second_model = lru_cache(maxsize=1)(self._load_beside)
         self._controlnet = lru_cache(maxsize=_CONTROLNETS_KEPT)(partial(load_beside, model))
 
@@ -74,7 +77,7 @@ class Pipeline:
         """Load a checkpoint (the shipped model without `path`), with the VAE that lies beside it, or another one.
 
         A `vae` of None is the model's own. Of the device, `memory` gigabytes may be taken; 0 is all that is free.
-        In `folders` of models lies what prompts name: LoRAs, embeddings, hypernetworks.
+        In `folders` of models lies what requests name: LoRAs, embeddings, hypernetworks, ControlNets.
         Raises FileError where a file cannot be used, UsageError for a device or dtype that this machine lacks.
         """
         model = Path(path) if path else None
@@ -125,11 +128,14 @@ class Pipeline:
         """The request with every open choice decided: what a picture carries. Raises UsageError when it cannot work."""
         inputs = inputs or Inputs()
         request = request.validate().with_seeds()
+        request = replace(request, controls=located_controls(request.controls, self.folders))
         _check_inputs(request, inputs)
         if is_outpainting(request):
             check_outpainting(inputs, self.model.variant)
         choice = choose(request.sampler or SAMPLER, request.schedule)
-        width, height = self.model.resolution if is_outpainting(request) else self._size(inputs)
+        prediction = self.model.prediction if request.prediction == "auto" else request.prediction
+        resolution = self.model.resolution_for(prediction)
+        width, height = resolution if is_outpainting(request) else self._size(inputs, resolution)
         width, height = request.width or width, request.height or height
         check_clip_skip(request, self.model.networks.text_encoders, self.model.family)
         hashes = inputs.hashes()
@@ -146,6 +152,7 @@ class Pipeline:
             model_hash=self.model.hash,
             vae=str(self.model.vae_path or ("" if self.model.is_shipped else OWN)),
             vae_hash=self.model.vae_hash,
+            **self._voices.resolved(request),
             controls=resolved_controls(request, inputs, self._controlnet),
             refiner_hash=self._second_model(request.refiner).hash if request.refiner else "",
             steps=request.steps or STEPS,
@@ -156,7 +163,7 @@ class Pipeline:
             vae_tile=self._tile(replace(request, width=width, height=height)),
             clip_skip=request.clip_skip or 1,
             crop=request.crop or (0, 0),
-            prediction=self.model.prediction if request.prediction == "auto" else request.prediction,
+            prediction=prediction,
             device=self.model.device.type,
             dtype=self.model.dtype,
         )
@@ -174,11 +181,13 @@ class Pipeline:
             yield from outpainting(self.run, request, inputs)
             return
         self.model.memory.begin(request.vae_tile or 0)
-        for tag in extra_networks.extract(request.prompt)[1]:
-            yield Warned(f"<{tag.kind}:{':'.join(tag.items)}> names a network that is not here; it has no effect.")
+        yield from map(Warned, unknown_tags(request.prompt))
         larger = enlarged(request)
         first = self._first_pass(request, bool(inputs.images), larger)
         second = self._second_pass(request, larger) if larger else None
+        for sentence in hints_about(request, first.voice):
+            self.model.memory.notes.add(sentence)
+        yield from self.model.memory.notes.untold()
         networks = tuple(self._controlnet(unit.model, unit.low_vram) for unit in request.controls)
         steering = Steering(self.model, request, inputs, networks)
         yield from Run(Beginning(self.model, request, inputs), steering, first, second).events()
@@ -195,14 +204,14 @@ class Pipeline:
         """The model's noise table, and what the request says that it predicts."""
         return replace(self.model.table, prediction=request.prediction)
 
-    def _size(self, inputs: Inputs) -> tuple[int, int]:
-        """Width and height when none are given."""
+    def _size(self, inputs: Inputs, resolution: tuple[int, int]) -> tuple[int, int]:
+        """Width and height when none are given, of a model that was trained for this resolution."""
         if not inputs.images:
-            return self.model.resolution
+            return resolution
         size = inputs.images[0].size
         if self.model.variant.noises_picture:
             return upscaled(size, self.model.cell)
-        return fitting(size, self.model.resolution)
+        return fitting(size, resolution)
 
     def _first_pass(self, request: Request, has_picture: bool, second: Enlarged | None) -> Pass:
         options, table = sampling_options(request), self._table(request)
@@ -212,7 +221,7 @@ class Pipeline:
             plan = make_plan(options, table)
         calls = plan.sampler.calls(options.steps)
         refines = second is None or request.refiner_pass != "second pass"
-        return self._pass(request, plan, partial(self._voice, request, calls), refines)
+        return self._pass(request, plan, partial(self._voices.voice, request, calls), refines)
 
     def _second_pass(self, request: Request, larger: Enlarged) -> SecondPass:
         """The second pass, with its own prompts, steps and sampler where it has them."""
@@ -229,7 +238,7 @@ class Pipeline:
         )
         options = sampling_options(request)
         plan = picture_plan(options, self._table(request), request.strength, exact=True)
-        voice = partial(self._voice, request, plan.sampler.calls(options.steps), before)
+        voice = partial(self._voices.voice, request, plan.sampler.calls(options.steps), before)
         drawing = self._pass(request, plan, voice, request.refiner_pass != "first pass")
         upscaler = self._upscaler(request.hires_upscaler)
         return SecondPass(larger, upscaler, drawing, shows_picture=request.mask_weight < 1)
@@ -244,13 +253,6 @@ class Pipeline:
         other = voice(model=self._second_model(request.refiner))
         refiner = Refiner(other, request.refiner_switch_at, request.refiner_by_steps)
         return Pass(plan, voice(model=self.model), refiner)
-
-    def _voice(self, request: Request, calls: int, before: int | None = None, *, model: Model) -> Voice:
-        """A model with the request's prompts in its own encoders' words."""
-        rules, at_work = TextRules.of(request), model.memory.workplace.at_work
-        encoder = PromptEncoder(model.networks.text_encoders, model.family, self._tokenizer, rules, at_work)
-        prompt = extra_networks.extract(request.prompt)[0]
-        return Voice(model, RunText(encoder, prompt, request.negative_prompt, calls, before))
 
     def _load_beside(self, path: str) -> Model:
         """A second model, for latents of the first one's kind."""

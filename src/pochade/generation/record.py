@@ -50,7 +50,7 @@ class Record:
 
 
 class Kind(NamedTuple):
-    """The type of a field's values, and whether None is one of them."""
+    """The type of a field's values, and whether None is one of them. A size is a tuple, several texts are a list."""
 
     type: type
     optional: bool
@@ -68,21 +68,35 @@ def defaults_of(record: type[Any]) -> dict[str, Any]:
 
 def kind_in(record: type[Any], name: str) -> Kind:
     """The kind of a record's field."""
-    hint = _hints(cast(Hashable, record))[name]
-    optional = NoneType in get_args(hint)
-    kind = get_args(hint)[0] if optional else hint
-    return Kind(tuple if get_args(kind) else kind, optional)
+    return _kinds(cast(Hashable, record))[name]
 
 
 def records_in(record: type[Any], name: str) -> type[Record] | None:
     """What records a field holds; None for a field of other values."""
-    inner = next(iter(get_args(_hints(cast(Hashable, record))[name])), None)
-    return inner if isinstance(inner, type) and issubclass(inner, Record) else None
+    return _inner_records(cast(Hashable, record))[name]
 
 
 @lru_cache
-def _hints(record: Hashable) -> dict[str, Any]:
-    return get_type_hints(record)
+def _kinds(record: Hashable) -> dict[str, Kind]:
+    return {name: _kind(hint) for name, hint in get_type_hints(record).items()}
+
+
+@lru_cache
+def _inner_records(record: Hashable) -> dict[str, type[Record] | None]:
+    return {name: _inner(hint) for name, hint in get_type_hints(record).items()}
+
+
+def _kind(hint: Any) -> Kind:
+    optional = NoneType in get_args(hint)
+    kind = get_args(hint)[0] if optional else hint
+    if get_args(kind) == (str, ...):
+        return Kind(list, optional)
+    return Kind(tuple if get_args(kind) else kind, optional)
+
+
+def _inner(hint: Any) -> type[Record] | None:
+    inner = next(iter(get_args(hint)), None)
+    return inner if isinstance(inner, type) and issubclass(inner, Record) else None
 
 
 def read_field(record: type[Any], name: str, text: str) -> Any:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 from pochade.errors import UsageError
 from pochade.generation.controlnet.control_unit import ControlUnit
+from pochade.generation.extra_networks.lora_unit import LoraUnit
 from pochade.generation.record import Kind, Record, defaults_of, file_name, kind_in, rules_of
 from pochade.generation.rules import Rule, is_within, option, shown
 
@@ -17,6 +18,8 @@ RESIZE_MODES = ("Just resize", "Crop and resize", "Resize and fill", "Latent ups
 FILLS = ("fill", "original", "latent noise", "latent nothing")
 OUTPAINT_FILLS = ("matched noise", "fill", "latent noise", "latent nothing")
 _PATHS = ("model", "vae", "image", "mask", "depth", "hires_upscaler", "refiner")
+NOTES = ("applied_styles", "prompt_template", "negative_template")
+"""Fields that only tell how the prompts came to be."""
 REFINER_PASSES = ("first pass", "second pass", "both passes")
 
 
@@ -186,7 +189,14 @@ class Request(Record):
         "second pass", "Where it works when there are two passes.", group="Refiner", choices=REFINER_PASSES
     )
 
+    loras: tuple[LoraUnit, ...] = option((), "A LoRA beside those that the prompt names.", most=64)
+    lora_hashes: str = option("", "Hashes of the LoRAs that tags in the prompts stand for.")
+
     controls: tuple[ControlUnit, ...] = option((), "A ControlNet that steers the picture.", group="Control", most=16)
+
+    applied_styles: tuple[str, ...] = option((), "Styles that the prompts hold already, by name.", group="Origin")
+    prompt_template: str = option("", "Template that the prompt was chosen from.", group="Origin")
+    negative_template: str = option("", "The same of the negative prompt.", group="Origin")
 
     prediction: str = option(
         "auto", "What the model predicts, if its file does not say.", group="Model", choices=("auto", "epsilon", "v")
@@ -242,7 +252,8 @@ class Request(Record):
     def portable(self) -> "Request":
         """The same request with file names in place of paths, fit to travel inside a picture."""
         names: dict[str, Any] = {name: file_name(vars(self)[name]) for name in _PATHS}
-        return replace(self, **names, controls=tuple(unit.portable() for unit in self.controls))
+        units: dict[str, Any] = {"controls": tuple(unit.portable() for unit in self.controls)}
+        return replace(self, **names, **units, loras=tuple(unit.portable() for unit in self.loras))
 
     def to_dict(self) -> dict[str, Any]:
         """Every field, as plain values, with the version of the record's form."""

@@ -30,7 +30,7 @@ def canonical(value: Any, kind: type, rule: Rule) -> Any:
     """Give equal values one form: floats are floats, sizes are tuples, a choice has its one spelling."""
     if kind is float and type(value) is int and abs(value) < 2**53:
         return float(value)
-    if kind is tuple and isinstance(value, list):
+    if kind in (tuple, list) and isinstance(value, list):
         return tuple(value)
     if rule.choices and isinstance(value, str):
         return next((each for each in rule.choices if each.casefold() == value.casefold()), value)
@@ -42,7 +42,9 @@ def check(name: str, value: Any, kind: tuple[type, bool], rule: Rule) -> None:
     expected, optional = kind
     if value is None and optional:
         return
-    if expected is tuple:
+    if expected is list:
+        _check_texts(name, value, rule)
+    elif expected is tuple:
         _check_size(name, value, rule)
     elif type(value) is not expected:
         raise UsageError(f"{name} is {shown(value)}; it must be {_wanted(expected, rule)}.")
@@ -72,6 +74,13 @@ def _check_text(name: str, value: str, rule: Rule) -> None:
         value.encode()
     except UnicodeEncodeError as error:
         raise UsageError(f"{name} holds bytes that are no text; it must be Unicode: check the encoding.") from error
+
+
+def _check_texts(name: str, value: Any, rule: Rule) -> None:
+    if not isinstance(value, tuple) or not all(isinstance(each, str) for each in value):
+        raise UsageError(f"{name} is {shown(value)}; it must be a list of texts.")
+    for each in value:
+        _check_text(name, each, rule)
 
 
 def _check_size(name: str, value: Any, rule: Rule) -> None:

@@ -69,7 +69,8 @@ class Run:
             image = self.steering.finished(image_of(drawn.model.decode(latent)), canvas)
             image = self.beginning.finished(image, latent, start, index, place)
             yield from self.beginning.model.memory.notes.untold()
-            yield Made(Picture.made(image, self.request, index, self.beginning.inputs, self.beginning.facts(index)))
+            facts = replace(self.beginning.facts(index), embedding_hashes=self.first.voice.text.embedding_hashes)
+            yield Made(Picture.made(image, self.request, index, self.beginning.inputs, facts))
 
     def _again(self, second: SecondPass, drawn: Drawn, seeds: Seeds, indices: range) -> Generator[Event, None, Drawn]:
         """The latents enlarged and drawn over."""

@@ -1,15 +1,17 @@
 """Prompts become conditions: the vectors that the UNet sees at each of its calls, and what some models know beside."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from itertools import zip_longest
 
 import torch
 from torch import Tensor
 
 from pochade.errors import UsageError
 from pochade.families import Family
+from pochade.generation.extra_networks.embeddings import Embedding
 from pochade.generation.reading import Read, Reader
 from pochade.generation.request import Request
 from pochade.networks import TextNetwork
@@ -70,10 +72,11 @@ class TextRules:
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """One text: its vectors [T, D], and its classes [A] for models that know them."""
+    """One text: its vectors [T, D], its classes [A] for models that know them, its embeddings window by window."""
 
     context: Tensor
     classes: Tensor | None = None
+    embeddings: tuple[tuple[Embedding, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,12 @@ class Edited:
 
     entries: list[tuple[int, str]]
     encoded: dict[str, Encoded]
+
+    @property
+    def embeddings(self) -> list[Embedding]:
+        """Those that its texts name, each once: in the first window of every text, then in the second, and so on."""
+        windows = zip_longest(*(each.embeddings for each in self.encoded.values()), fillvalue=())
+        return list(dict.fromkeys(each for texts in windows for window in texts for each in window))
 
 
 @dataclass(frozen=True)
@@ -94,6 +103,8 @@ class PromptEncoder:
     rules: TextRules
     at_work: Callable[[TextNetwork], AbstractContextManager[None]] = field(default=lambda network: nullcontext())
     """Has a network ready within a context."""
+    embeddings_in: Callable[[Sequence[str]], Mapping[str, Embedding]] = field(default=lambda texts: {})
+    """Finds what texts name, by name."""
 
     def edited(self, text: str, calls: int, before: int | None = None, negative: bool = False) -> Edited:
         """A prompt without AND, over `calls` model calls; in a second pass `before` is how many the first one made."""
@@ -110,17 +121,22 @@ class PromptEncoder:
     @torch.no_grad()
     def encode(self, texts: Sequence[str], negative: bool = False) -> list[Encoded]:
         """The texts, the shorter filled up with empty windows; what several text encoders give stands side by side."""
-        read = [self._read(reader, texts) for reader in self._readers]
+        found = self.embeddings_in(texts)
+        read = [
+            self._read(reader, texts, {name: each.vectors[place] for name, each in found.items()})
+            for place, reader in enumerate(self._readers)
+        ]
         context = torch.cat([each.vectors for each in read], dim=-1)
         pooled = [each.pooled for each in read if each.pooled is not None]
         if negative and self.family.zero_negative and not any(texts):
             context, pooled = torch.zeros_like(context), [torch.zeros_like(each) for each in pooled]
         classes = self._classes(pooled, negative) if pooled else [None] * len(texts)
-        return [Encoded(*each) for each in zip(context, classes, strict=True)]
+        named = [tuple(tuple(found[name] for name in window) for window in text) for text in read[0].named]
+        return [Encoded(*each) for each in zip(context, classes, named, strict=True)]
 
-    def _read(self, reader: Reader, texts: Sequence[str]) -> Read:
+    def _read(self, reader: Reader, texts: Sequence[str], embeddings: Mapping[str, Tensor]) -> Read:
         with self.at_work(reader.network):
-            return reader.read(texts)
+            return reader.read(texts, embeddings)
 
     @cached_property
     def _readers(self) -> list[Reader]:
@@ -154,22 +170,38 @@ def check_clip_skip(request: Request, networks: Sequence[TextNetwork], family: F
 
 
 class RunText:
-    """The encoded prompts of one pass, which all its batches share; see `PromptEncoder.edited`."""
+    """The encoded prompts of one pass, which all its batches share; see `PromptEncoder.edited`.
+
+    `embeddings` are those of each part of the prompt, `negative_embeddings` those of the negative prompt.
+    """
 
     def __init__(
         self, encoder: PromptEncoder, prompt: str, negative: str, calls: int, before: int | None = None
     ) -> None:
         parts = composition.split(prompt)
+        read = {text: encoder.edited(text, calls, before) for text, _ in parts}
         self._encoder = encoder
-        self._parts = [encoder.edited(text, calls, before) for text, _ in parts]
+        self._parts = [read[text] for text, _ in parts]
         self._weights = tuple(weight for _, weight in parts)
         self._negative = encoder.edited(negative, calls, before, negative=True)
+        self.embeddings = [each.embeddings for each in read.values()]
+        self.negative_embeddings = self._negative.embeddings
         self._assembled = lru_cache(maxsize=2)(self._assemble)
 
     def at(self, call: int, images: int) -> StepText:
         """The conditions of one model call for a batch of `images`; unchanged texts give the same object again."""
         texts = tuple(schedule.active(each.entries, call) for each in (*self._parts, self._negative))
         return self._assembled(texts, images)
+
+    @property
+    def embedding_hashes(self) -> str:
+        """The embeddings with their hashes as A1111 lists them: each text encoder puts those of a text it reads first.
+
+        It reads the negative prompt before the parts of the prompt.
+        """
+        read = [self.negative_embeddings, *self.embeddings]
+        listed = [each.listed for text in reversed(read) for each in text * len(self._encoder.networks) if each.digest]
+        return ", ".join(listed)
 
     def _assemble(self, texts: tuple[str, ...], count: int) -> StepText:
         encoded = [each.encoded[text] for each, text in zip((*self._parts, self._negative), texts, strict=True)]

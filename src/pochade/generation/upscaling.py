@@ -14,12 +14,12 @@ from pochade.events import Event, Made, Step, Warned
 from pochade.generation.parameters import infotext
 from pochade.generation.picture import Picture, read_metadata
 from pochade.generation.pictures.input_picture import as_rgb, open_picture
+from pochade.generation.pictures.sizes import check_sides
 from pochade.generation.pictures.tiles import Tiles
 from pochade.generation.pictures.upscalers import LANCZOS, NONE, Size, Upscaler, check_size, upscaler_named
 from pochade.generation.rules import Rule, canonical, check, option
 
 Source = Path | str | Image.Image | Picture
-_LONGEST_SIDES = {"JPEG": 65_535, "WEBP": 16_383}
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,8 @@ def upscaling(
     picture = yield from _opened(source)
     image = picture.image
     target = options.target(image.size)
-    _check_target(target, format)
+    check_sides(target, format)
+    check_size(target)
     if format == "JPEG" and image.mode == "RGBA":
         yield Warned("JPEG has no transparency, so the picture is put on white.")
         image = _on_white(image)
@@ -162,14 +163,6 @@ def _opened(source: Source) -> Generator[Event, None, Picture]:
     except MalformedFileError as error:
         yield Warned(str(error))
         return Picture(image, infotext=read_metadata(source).infotext)
-
-
-def _check_target(size: Size, format: str) -> None:
-    longest = _LONGEST_SIDES.get(format, max(size))
-    if max(size) > longest:
-        found = f"The picture would be {size[0]}x{size[1]}"
-        raise UsageError(f"{found}; a side in {format} has {longest} pixels at most: save it as PNG.")
-    check_size(size)
 
 
 def _on_white(image: Image.Image) -> Image.Image:

@@ -2,13 +2,15 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
+from functools import partial
 from itertools import chain, count
 from pathlib import Path
 
 from pochade.errors import FileError, UsageError
 from pochade.generation.picture import Picture, check_text, format_of
+from pochade.generation.pictures.sizes import check_sides, enlarged
 from pochade.generation.request import Request
 
 _GRID = "grid"  # in place of a seed; always PNG, for a sheet may be larger than other formats allow
@@ -46,6 +48,31 @@ def namer_after_inputs(output: Path | None, command: str) -> Name:
     return name
 
 
+def namer_of_larger(output: Path | None, images: Sequence[Path]) -> Callable[[Path], Path]:
+    """How to name what is made of each file of some. Only a file that the user named is ever written over."""
+    if output and output.suffix and not output.is_dir():
+        _check_file(output, images)
+        return lambda source: output
+    if output and output.is_file():
+        raise UsageError(f"{output} is a file without a suffix; name a folder, or a file such as {output}.png.")
+    return partial(_free_in, output or _folder_of_the_day("upscale"))
+
+
+def _check_file(output: Path, images: Sequence[Path]) -> None:
+    """Refuse before the work what cannot be one picture's file. The picture itself is never changed."""
+    format_of(output)
+    if len(images) > 1:
+        raise UsageError(f"{output} is one file for {len(images)} pictures; name a folder with -o.")
+    check_apart(output, images)
+
+
+def _free_in(folder: Path, source: Path) -> Path:
+    """The first name in a folder that no file has: house.png, house-1.png..."""
+    folder.mkdir(parents=True, exist_ok=True)  # so that a place that cannot be is told before the work
+    names = (f"{source.stem}-{number}.png" if number else f"{source.stem}.png" for number in count())
+    return next(folder / name for name in names if not (folder / name).exists())
+
+
 def check_apart(output: Path, inputs: Iterable[Path | str]) -> None:
     """Refuse before the work a file that is one of the pictures it begins with, by whatever name."""
     if output.exists() and any(Path(each).exists() and output.samefile(each) for each in inputs):
@@ -63,6 +90,15 @@ def check_holding(output: Path | None, requests: Iterable[Request], keep_inputs:
         raise UsageError(f"{output.name}: only PNG files hold the pictures that a picture began with; save as .png.")
     for request in requests:
         check_text(request, name)
+        if request.width and request.height:
+            larger = enlarged(request)
+            check_sides(larger.size if larger else (request.width, request.height), name)
+
+
+def new_folder(command: str) -> Path:
+    """A numbered folder that is not there yet, for what belongs together."""
+    day = _folder_of_the_day(command)
+    return next(folder for number in count(1) if not (folder := day / f"{number:05d}").exists())
 
 
 def _folder_of_the_day(command: str) -> Path:
