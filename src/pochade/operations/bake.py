@@ -16,10 +16,10 @@ from pochade.files.weights import Array
 from pochade.kinds.adapter import TEXT, modules_of, targets
 from pochade.operations.casting import computed, in_blocks, rows_of
 from pochade.operations.convert import Conversion, converted
-from pochade.operations.lineage import lineage
+from pochade.operations.lineage import Hashing, lineage
 from pochade.operations.lora_change import Change, changes_of
 from pochade.operations.lora_effect import family_for
-from pochade.operations.writing import check_target, writing
+from pochade.operations.writing import check_target, keeps_metadata, writing
 
 _AT_A_TIME = 1 << 18  # numbers of a tensor
 
@@ -56,18 +56,22 @@ def baking(model: Path, target: Path, loras: Sequence[Adapter] = (), vae: Path |
     """
     if not loras and vae is None:
         raise UsageError("There is nothing to bake: give --lora FILE or --vae FILE.")
-    check_target(target, model, *(each.path for each in loras), *([vae] if vae else []))
+    format = check_target(target, model, *(each.path for each in loras), *([vae] if vae else []))
     weights = kinds.open_model(model)
     opened = [files.open(each.path) for each in loras]
+    parents = {"model": weights, **{f"lora-{at}": lora for at, lora in enumerate(opened, 1)}}
+    hashing = Hashing(parents)
+    if keeps_metadata(format):
+        hashing.begin()
     changed, unused = baked(weights, [(lora, each) for lora, each in zip(opened, loras, strict=True)])
     if unused:
         shown = ", ".join(unused[:3])
         yield Warned(f"{len(unused)} modules have no place in this model and are left out, e.g. {shown}.")
     if vae:
         changed = converted(changed, Conversion(vae=vae, keep_junk=True))
-    parents = {"model": weights, **{f"lora-{at}": lora for at, lora in enumerate(opened, 1)}}
     options = {"loras": [[each.unet, each.text] for each in loras], "vae": vae.name if vae else None}
-    yield from writing(target, changed, {"format": "pt"} | weights.metadata | lineage("bake", parents, options))
+    told = lineage("bake", parents, options, hashing)
+    yield from writing(target, changed, {"format": "pt"} | weights.metadata | told)
 
 
 def baked(weights: Weights, loras: Sequence[tuple[Weights, Adapter]]) -> tuple[Weights, list[str]]:

@@ -35,8 +35,8 @@ class Hashing:
         self._futures = {role: Future[str]() for role in paths}
         self._thread = Thread(target=self._compute, args=(paths,), daemon=True)
 
-    def _begin(self) -> None:
-        """Start, if another text has not done so."""
+    def begin(self) -> None:
+        """Start now, if it has not begun: to write a text of it does so too, but torch may be loaded meanwhile."""
         if self._thread.ident is None:
             self._thread.start()
 
@@ -50,9 +50,7 @@ class Hashing:
     def text(self, told: Callable[[Hashes], str]) -> Pending:
         """Return the JSON that `told` makes of the hashes; it is complete when the result's tensors are written."""
         longest = told({role: f"{number:064d}" for number, role in enumerate(self._futures)})
-        return Pending(
-            longest, self._begin, lambda: told({role: each.result() for role, each in self._futures.items()})
-        )
+        return Pending(longest, self.begin, lambda: told({role: each.result() for role, each in self._futures.items()}))
 
 
 def lineage(

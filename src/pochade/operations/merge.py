@@ -23,7 +23,7 @@ from pochade.operations.matching import check_alike
 from pochade.operations.merge_lora import merging_loras
 from pochade.operations.methods import METHODS, Method, Stack
 from pochade.operations.webui import merge_told
-from pochade.operations.writing import check_target, writing
+from pochade.operations.writing import check_target, keeps_metadata, writing
 
 _SETTINGS = ("density", "epsilon", "seed")
 _FIRST_CONVOLUTION = "input_blocks00weight"
@@ -94,10 +94,11 @@ def merging(paths: Sequence[Path], merge: Merge, target: Path) -> Iterator[Event
         )
     if alone or _leaves_all(merge):
         raise UsageError(f"This merge would only give {paths[0].name} itself; nothing was written.")
-    check_target(target, *paths)
-    changed = merged(models, merge)
     named = {f"model-{number}": weights for number, weights in enumerate(models, 1)}
     hashing = Hashing(named)
+    if keeps_metadata(check_target(target, *paths)):
+        hashing.begin()
+    changed = merged(models, merge)
     metadata = {"format": "pt"} | models[0].metadata | lineage("merge", named, merge.given, hashing)
     metadata |= merge_told(named, merge.given, hashing)
     stems = [shown(path.stem) for path in paths]  # not the target's: under another name it is the same file

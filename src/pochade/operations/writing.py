@@ -47,6 +47,11 @@ def check_target(target: Path, *sources: Path, format: Format | None = None) -> 
     return kind
 
 
+def keeps_metadata(format: Format) -> bool:
+    """Tell whether a container has room for metadata."""
+    return format != "ckpt"
+
+
 def writing(
     target: Path, weights: Weights, metadata: Mapping[str, str], format: Format | None = None
 ) -> Iterator[Event]:
