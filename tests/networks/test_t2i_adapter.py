@@ -49,12 +49,9 @@ def saved(adapter, path, in_original_names):
 
 
 @pytest.mark.parametrize("in_original_names", [True, False])
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("name", ["full", "light", "large"])
+@pytest.mark.parametrize(("name", "channels"), [("full", 1), ("full", 3), ("light", 3), ("large", 1), ("large", 3)])
 @torch.no_grad()
 def test_a_unet_with_an_adapter_predicts_what_diffusers_does(name, channels, in_original_names, unets, tmp_path):
-    if name == "light" and channels == 1:
-        pytest.skip("there are none")
     ours, theirs = unets[name]
     adapter = diffusers_adapter(name, channels)
     weights = kinds.open_model(saved(adapter, tmp_path / "a.safetensors", in_original_names))
