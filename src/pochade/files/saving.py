@@ -18,6 +18,7 @@ import numpy as np
 from pochade.errors import FileError, PochadeError, ResourceError, UsageError
 from pochade.events import Event, Saved, Step
 from pochade.files.dtypes import dtype_name, size_of
+from pochade.files.locking import lock
 from pochade.files.safetensors import LENGTH_BYTES, METADATA, MOST_HEADER_BYTES
 from pochade.files.weights import Array, Weights
 
@@ -220,7 +221,7 @@ def replacing_folder(path: Path | str) -> Iterator[Path]:
         temporary.mkdir(exist_ok=True)
         descriptor = os.open(temporary, os.O_RDONLY)
         try:
-            _lock(descriptor)
+            lock(descriptor)
             try:
                 _empty(temporary)
                 yield temporary
@@ -247,19 +248,11 @@ def _empty(folder: Path) -> None:
         shutil.rmtree(each) if each.is_dir() else each.unlink()
 
 
-def _lock(descriptor: int) -> None:
-    """Only one process at a time may write to a temporary file or folder."""
-    if sys.platform != "win32":
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
 def _claimed(temporary: Path) -> BinaryIO:
     """Open the temporary file, or take over one that a killed process left; only one process at a time may."""
     file = os.fdopen(os.open(temporary, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666), "r+b")
     try:
-        _lock(file.fileno())
+        lock(file.fileno())
         file.truncate(0)
     except OSError:
         file.close()

@@ -1,13 +1,13 @@
 """Locks that other processes see, and that the system takes away from a process that dies."""
 
 import os
-import sys
 import time
 from pathlib import Path
 
+from pochade.files.locking import lock
+
 _PAUSE = 0.02  # seconds between two tries
 _ASKING = 0.06  # seconds in which somebody else who only asks is gone
-_FAR = 1 << 30  # Windows locks bytes, and nobody can read those
 
 
 class FileLock:
@@ -62,15 +62,7 @@ class FileLock:
 def _locked(descriptor: int) -> bool:
     """Try to lock an open file."""
     try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            os.lseek(descriptor, _FAR, os.SEEK_SET)
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(descriptor)
     except OSError:
         return False
     return True

@@ -1,18 +1,9 @@
-"""Where the queue and what belongs to it lies: in the user's data folder, or where POCHADE_DATA says."""
+"""Where the queue and what belongs to it lies."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from platformdirs import user_data_path
-
 from pochade.jobs.locks import FileLock
-
-
-def data_folder() -> Path:
-    """The folder for what must last between runs."""
-    named = os.environ.get("POCHADE_DATA")
-    return Path(named).expanduser() if named else user_data_path("pochade", appauthor=False)
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from pochade.jobs.claims import Claims
 from pochade.jobs.database import Database
 from pochade.jobs.frames import Frames
 from pochade.jobs.job import FINISHED, SHOWN, Job, State, Wish
-from pochade.jobs.places import Places, data_folder
+from pochade.jobs.places import Places
 from pochade.jobs.verbs import VERBS, Verbs, verb_named
+from pochade.library.own_folder import data_folder
 
 _GLANCE = 0.05  # seconds between two looks for changes
 _RECOVERING = 1.0  # seconds between two looks for workers that died

@@ -52,6 +52,11 @@ def remembered_of(paths: Iterable[Path]) -> dict[Path, str]:
     return known
 
 
+def remember(path: Path, digest: str) -> None:
+    """Keep the SHA-256 of a file that somebody else has computed while it was written."""
+    _remember(path, mark_of(os.stat(path)), digest)
+
+
 def hashing(paths: Sequence[Path]) -> Iterator[Event]:
     """Compute the hash of every file that has none yet; yields Steps in megabytes, and Made with each path when done.
 

@@ -10,6 +10,7 @@ import pochade
 from pochade.errors import MalformedFileError, UnsafeFileError, UsageError
 from pochade.files.scan import scan
 from pochade.library.downloads import Order, judging, naming, offers
+from pochade.library.hashes import remembered
 
 from .conftest import content, sha256
 from .server import File
@@ -39,6 +40,12 @@ def test_a_model_goes_to_the_place_of_its_kind(site, run, webui, lora, embedding
     assert placed(run, webui, f"{site.address}/b.safetensors") == ("embeddings/b.safetensors", [])
     left = sorted(each.name for each in webui.rglob("*") if each.is_file())
     assert left == ["a.safetensors", "b.safetensors"]
+
+
+def test_its_hash_is_known_without_reading_it_again(site, run, here, lora):
+    site.routes["/a.safetensors"] = File(lora)
+    made, _ = run(f"{site.address}/a.safetensors")
+    assert remembered(made.path) == made.sha256 == sha256(lora)
 
 
 def test_what_is_no_known_model_lies_in_the_folder_itself(site, run, webui, tmp_path):

@@ -97,6 +97,8 @@ def bringing(package: Package, order: Order, connection: Connection) -> Generato
         yield Warned(f"{path} is the same file already.")
         return replace(downloaded(package, path, kind, size, sha256), is_new=False)
     final = put(part, path, only=bool(target.name))
+    if sha256:
+        hashes.remember(final, sha256)
     forget(part)
     yield from _remarks(final, path, kind, target)
     return downloaded(package, final, kind, size, sha256)

@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pochade.errors import FileError, ResourceError
+from pochade.files.locking import lock
 from pochade.files.saving import replacing
 
 _BLOCK = 1 << 20
@@ -146,13 +146,10 @@ def _said(path: Path) -> dict[str, Any]:
 
 
 def _lock(file: FileIO, path: Path) -> None:
-    if sys.platform != "win32":
-        import fcntl
-
-        try:
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise FileError(path, "is being downloaded by another process") from error
+    try:
+        lock(file.fileno())
+    except OSError as error:
+        raise FileError(path, "is being downloaded by another process") from error
 
 
 def _no_room(path: Path, error: OSError) -> ResourceError:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_data_path
+from pochade.library.own_folder import data_folder
 
 
 def record(facts: dict[str, Any]) -> None:
@@ -25,4 +25,4 @@ def record(facts: dict[str, Any]) -> None:
 
 
 def _list() -> Path:
-    return user_data_path("pochade", appauthor=False) / "downloads.jsonl"
+    return data_folder() / "downloads.jsonl"
